@@ -1,0 +1,94 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  .enableExperimentalFeature("Lifetimes"),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+]
+
+/// The one library that the host and every plugin share at run time.
+let pluginKit: Target.Dependency = .product(name: "PluginKit", package: "PluginKit")
+
+/// A module below `Sources/`.
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+/// A plugin is a target below `Plugins/<Kind>/` and a dynamic library of the same name.
+func plugin(_ kind: String, _ name: String) -> Target {
+  .target(
+    name: name,
+    dependencies: [pluginKit],
+    path: "Plugins/\(kind)/\(name)",
+    swiftSettings: swiftSettings
+  )
+}
+
+/// Tests of one module, in the folder `Tests/<Name>Tests`.
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+  .testTarget(
+    name: "\(name)Tests",
+    dependencies: dependencies,
+    resources: resources,
+    swiftSettings: swiftSettings
+  )
+}
+
+let package = Package(
+  name: "freshet",
+  products: [
+    .executable(name: "freshet", targets: ["freshet"]),
+    .library(name: "Tree", type: .dynamic, targets: ["Tree"]),
+    .library(name: "Chain", type: .dynamic, targets: ["Chain"]),
+    .library(name: "UDP", type: .dynamic, targets: ["UDP"]),
+    .library(name: "Static", type: .dynamic, targets: ["Static"]),
+    .library(name: "Wire", targets: ["Wire"]),
+    .library(name: "Swarm", targets: ["Swarm"]),
+    .library(name: "MediaIO", targets: ["MediaIO"]),
+  ],
+  dependencies: [.package(path: "Sources/PluginKit")],
+  targets: [
+    .systemLibrary(
+      name: "CFFmpeg",
+      pkgConfig: "libavformat",
+      providers: [.apt(["libavformat-dev", "libavcodec-dev", "libavdevice-dev", "libswscale-dev"])]
+    ),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .target(name: "CSockets"),
+
+    module("Wire"),
+    module("Crypto", ["COpenSSL"]),
+    module("Integrity", ["Wire", "Crypto"]),
+    module("Swarm", [pluginKit, "Wire", "Integrity"]),
+    module("Net", ["CSockets"]),
+    module("MediaIO", ["CFFmpeg"]),
+    module("Node", [pluginKit, "Swarm", "Wire", "Integrity", "Net", "MediaIO"]),
+    module("Lab", [pluginKit, "Swarm", "Wire", "Integrity"]),
+    .executableTarget(
+      name: "freshet",
+      dependencies: [pluginKit, "Node", "Swarm", "Integrity", "MediaIO"],
+      swiftSettings: swiftSettings
+    ),
+
+    plugin("Topologies", "Tree"),
+    plugin("Topologies", "Chain"),
+    plugin("Transports", "UDP"),
+    plugin("Discoveries", "Static"),
+
+    .target(name: "Support", path: "Tests/Support", swiftSettings: swiftSettings),
+    tests("Wire", ["Support", "Wire"], resources: [.copy("Vectors")]),
+    tests("Integrity", ["Support", "Crypto", "Integrity", "Wire"], resources: [.copy("Vectors")]),
+    tests("Swarm", ["Support", pluginKit, "Swarm", "Lab", "Wire", "Integrity", "Tree", "Chain"]),
+    tests("Topology", ["Support", pluginKit, "Tree", "Chain", "Static"]),
+    tests("Net", ["Support", pluginKit, "Net", "UDP"]),
+    tests("MediaIO", ["Support", "MediaIO"]),
+    tests("Plugin", ["Support", pluginKit, "Node"]),
+    tests("Command", ["Support", "MediaIO"]),
+  ]
+)

@@ -1,0 +1,20 @@
+#ifndef FRESHET_CFFMPEG_SHIM_H
+#define FRESHET_CFFMPEG_SHIM_H
+#include <libavcodec/avcodec.h>
+#include <libavcodec/bsf.h>
+#include <libavdevice/avdevice.h>
+#include <libavformat/avformat.h>
+#include <libavutil/avutil.h>
+#include <libavutil/error.h>
+#include <libavutil/opt.h>
+#include <libswresample/swresample.h>
+#include <libswscale/swscale.h>
+
+// Macros that the importer cannot carry over: function-like ones and those that cast.
+static const int freshet_AVERROR_EOF = AVERROR_EOF;
+static const int freshet_AVERROR_EXIT = AVERROR_EXIT;
+static const int freshet_AVERROR_INVALIDDATA = AVERROR_INVALIDDATA;
+static const int64_t freshet_AV_NOPTS_VALUE = AV_NOPTS_VALUE;
+static inline int freshet_AVERROR(int code) { return AVERROR(code); }
+static inline AVRational freshet_AV_TIME_BASE_Q(void) { return AV_TIME_BASE_Q; }
+#endif

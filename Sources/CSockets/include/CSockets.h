@@ -1,0 +1,3 @@
+#ifndef FRESHET_CSOCKETS_H
+#define FRESHET_CSOCKETS_H
+#endif
