@@ -1,0 +1,9 @@
+/// The numbers of a public key.
+package enum PublicKeyMaterial: Sendable, Equatable {
+  /// Both without leading zeros.
+  case rsa(exponent: [UInt8], modulus: [UInt8])
+  /// x ‖ y, each as long as the curve's coordinates.
+  case point([UInt8])
+  /// The 32 bytes of RFC 8032.
+  case ed25519([UInt8])
+}

@@ -1,0 +1,84 @@
+internal import Crypto
+
+/// What is wrong with a key, a swarm id or a file beside a key, in a sentence that says what to do.
+public enum IntegrityError: Error, Equatable, CustomStringConvertible {
+  case invalidText
+  case emptySwarmID
+  case unknownAlgorithm(UInt8)
+  case wrongKeyLength(SignatureAlgorithm, bytes: Int)
+  case invalidRSAKey(String)
+  case invalidPublicKey(SignatureAlgorithm)
+  case unsupportedAddressing(UInt8)
+  case chunkOutOfRange(UInt64)
+  case invalidSeed(bytes: Int)
+  case crypto(String)
+  case keyExists(path: String)
+  case keyExposed(path: String, mode: UInt32)
+  case invalidKeyFile(path: String, reason: String)
+  case file(path: String, action: String, reason: String)
+  case keyInUse(path: String)
+  case ledgerCorrupt(path: String)
+  case ledgerOfAnotherKey(path: String)
+  case ledgerMissing(path: String)
+  case numbersExhausted(path: String?)
+  case ledgerClosed
+
+  public var description: String {
+    switch self {
+    case .invalidText:
+      "the swarm id is not base64url text (letters, digits, - and _, no padding); copy the whole link again"
+    case .emptySwarmID:
+      "the swarm id is empty; copy the whole link again"
+    case .unknownAlgorithm(let number):
+      "the swarm id asks for signature algorithm \(number); this program knows 5, 8, 13, 14 and 15"
+    case .wrongKeyLength(let algorithm, let bytes):
+      "the swarm id holds \(bytes) bytes of key, which no \(algorithm) key has; copy the whole link again"
+    case .invalidRSAKey(let reason):
+      "the RSA key of the swarm id cannot be used: \(reason)"
+    case .invalidPublicKey(let algorithm):
+      "the swarm id is no valid \(algorithm) key; copy the whole link again"
+    case .unsupportedAddressing(let method):
+      "chunks cannot be signed with chunk addressing method \(method); use 2 or 4"
+    case .chunkOutOfRange(let chunk):
+      "chunk \(chunk) does not fit 32-bit chunk ranges; broadcast with chunk addressing method 4"
+    case .invalidSeed(let bytes):
+      "the seed of an Ed25519 key has 32 bytes, not \(bytes)"
+    case .crypto(let reason):
+      reason
+    case .keyExists(let path):
+      "\(path) exists and will not be overwritten; choose another name, or remove it if nobody needs its stream"
+    case .keyExposed(let path, let mode):
+      "\(path) is open to others (mode \(String(mode, radix: 8))); run: chmod 600 \(path)"
+    case .invalidKeyFile(let path, let reason):
+      "\(path) is not a stream key: \(reason)"
+    case .file(let path, let action, let reason):
+      "\(path) cannot be \(action): \(reason)"
+    case .keyInUse(let path):
+      "another broadcast is using the key \(path); end it first, or use another key"
+    case .ledgerCorrupt(let path):
+      "\(path) is damaged, so the chunk numbers that its key has signed are unknown; "
+        + "restore it from a copy, or generate a new key"
+    case .ledgerOfAnotherKey(let path):
+      "\(path) belongs to another key; move it to where that key is, or remove it if that key is gone"
+    case .ledgerMissing(let path):
+      "\(path) is missing, so the chunk numbers that its key has signed are unknown; "
+        + "restore it beside the key, or generate a new key"
+    case .numbersExhausted(let path):
+      "the key\(path.map { " " + $0 } ?? "") has signed every chunk number there is; "
+        + "broadcast with chunk addressing method 4, or generate a new key"
+    case .ledgerClosed:
+      "the chunk numbers of this key were given back; open them again"
+    }
+  }
+
+  /// Runs `body` and puts what OpenSSL refused into this module's words.
+  static func converting<Result: ~Copyable>(
+    _ body: () throws(CryptoError) -> sending Result
+  ) throws(IntegrityError) -> sending Result {
+    do throws(CryptoError) {
+      return try body()
+    } catch {
+      throw .crypto(error.description)
+    }
+  }
+}

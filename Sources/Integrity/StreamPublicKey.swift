@@ -1,0 +1,49 @@
+internal import Crypto
+internal import Synchronization
+
+/// The public key of a stream, which checks what its broadcaster signed.
+///
+/// May be used from any thread; checks are done one after the other.
+public final class StreamPublicKey: Sendable {
+  public let swarmID: SwarmID
+  public var algorithm: SignatureAlgorithm { swarmID.algorithm }
+  /// The length of each signature, in bytes.
+  public var signatureLength: Int { swarmID.signatureLength }
+  private let key: Mutex<VerifyingKey>
+
+  /// Makes the key that a swarm is named after.
+  ///
+  /// - Throws: `invalidPublicKey` when the id's point is not on its curve.
+  public init(_ swarmID: SwarmID) throws(IntegrityError) {
+    let material = try swarmID.material
+    do throws(CryptoError) {
+      key = Mutex(try VerifyingKey.make(swarmID.algorithm.scheme, material))
+    } catch {
+      throw .invalidPublicKey(swarmID.algorithm)
+    }
+    self.swarmID = swarmID
+  }
+
+  /// Whether `signature` is this stream's of `prefix` ‖ `payload`.
+  ///
+  /// A signature of the wrong length is refused like any other that does not fit.
+  public func verify(prefix: RawSpan, payload: RawSpan, signature: RawSpan) -> Bool {
+    key.withLock { $0.verify(prefix: prefix, payload: payload, signature: signature) }
+  }
+
+  /// Whether `signature` is this stream's of a statement that is no chunk.
+  public func verify(statement: RawSpan, signature: RawSpan) -> Bool {
+    let prefix = statementPrefix
+    return unsafe verify(prefix: prefix.span.bytes, payload: statement, signature: signature)
+  }
+}
+
+/// What a signed statement begins with and no signed chunk can.
+///
+/// The bytes of a chunk begin with its number twice (RFC 7574 section 6.1.1), as 32 or as 64 bits, and those of
+/// a subtree with a range that ends after its start; this is a range that ends before it, in both widths.
+let statementPrefix: [16 of UInt8] = [
+  0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0,
+  UInt8(ascii: "F"), UInt8(ascii: "r"), UInt8(ascii: "e"), UInt8(ascii: "s"),
+  UInt8(ascii: "h"), UInt8(ascii: "e"), UInt8(ascii: "t"), 0,
+]
