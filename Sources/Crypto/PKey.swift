@@ -10,7 +10,7 @@ internal import COpenSSL
 
   /// Makes a private key from the system's randomness.
   ///
-  /// - Parameter bits: the length of an RSA modulus; other schemes have one length.
+  /// `bits` is the length of an RSA modulus; other schemes have one length.
   static func generate(_ scheme: Scheme, bits: Int) throws(CryptoError) -> PKey {
     let context = try PKeyContext.make(named: scheme.keyName)
     guard unsafe EVP_PKEY_keygen_init(context.pointer) == 1 else { throw .generationFailed }
@@ -56,20 +56,17 @@ internal import COpenSSL
       guard let length = scheme.coordinateLength, coordinates.count == 2 * length,
         let group = scheme.groupName
       else { throw .invalidPublicKey(scheme) }
-      unsafe key = try unsafe fromParameters(scheme) { builder in
-        // 4: the uncompressed form of SEC 1.
-        let point = [4] + coordinates
-        return unsafe OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, group, 0) == 1
-          && OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY, point, point.count) == 1
-      }
+      // 4: the uncompressed form of SEC 1.
+      let point = [4] + coordinates
+      unsafe key = try unsafe fromParameters(scheme, freshet_point_parameters(group, point, point.count))
     case .rsa(let exponent, let modulus):
       guard scheme.isRSA else { throw .invalidPublicKey(scheme) }
       let exponent = try BigNumber.make(exponent)
       let modulus = try BigNumber.make(modulus)
-      unsafe key = try unsafe fromParameters(scheme) { builder in
-        unsafe OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, modulus.pointer) == 1
-          && OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, exponent.pointer) == 1
-      }
+      unsafe key = try unsafe fromParameters(
+        scheme,
+        freshet_rsa_parameters(modulus.pointer, exponent.pointer)
+      )
     }
     guard let key = unsafe key else {
       ERR_clear_error()
@@ -78,15 +75,12 @@ internal import COpenSSL
     return unsafe PKey(adopting: key)
   }
 
+  /// Makes a public key of OpenSSL's parameters, which are freed.
   private static func fromParameters(
     _ scheme: Scheme,
-    _ push: (OpaquePointer) -> Bool
+    _ parameters: UnsafeMutablePointer<OSSL_PARAM>?
   ) throws(CryptoError) -> OpaquePointer? {
-    guard let builder = unsafe OSSL_PARAM_BLD_new() else { throw .outOfMemory }
-    defer { unsafe OSSL_PARAM_BLD_free(builder) }
-    guard unsafe push(builder), let parameters = unsafe OSSL_PARAM_BLD_to_param(builder) else {
-      throw .outOfMemory
-    }
+    guard let parameters = unsafe parameters else { throw .outOfMemory }
     defer { unsafe OSSL_PARAM_free(parameters) }
     let context = try PKeyContext.make(named: scheme.keyName)
     guard unsafe EVP_PKEY_fromdata_init(context.pointer) == 1 else { throw .outOfMemory }

@@ -28,7 +28,7 @@ internal import COpenSSL
 
   /// Makes a key from the system's randomness.
   ///
-  /// - Parameter bits: the length of an RSA modulus.
+  /// `bits` is the length of an RSA modulus.
   package static func generate(_ scheme: Scheme, bits: Int = 2048) throws(CryptoError) -> SigningKey {
     try make(scheme, PKey.generate(scheme, bits: bits))
   }
@@ -40,8 +40,8 @@ internal import COpenSSL
 
   /// Reads the first private key of a PEM text.
   ///
-  /// - Parameter sha1: whether a RSA key signs with SHA-1, which the file cannot say.
-  /// - Throws: when there is none, it needs a password, is of an unknown kind, or its halves do not match.
+  /// `sha1` tells whether a RSA key signs with SHA-1, which the text cannot say. Throws when there is no key, it
+  /// needs a password, is of an unknown kind, or its halves do not match.
   package static func read(pem: RawSpan, sha1: Bool) throws(CryptoError) -> SigningKey {
     let key = try PKey.read(pem: pem)
     var scheme = try key.scheme()

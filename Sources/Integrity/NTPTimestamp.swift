@@ -91,9 +91,8 @@ public struct NTPTimestamp: RawRepresentable, Hashable, Sendable, CustomStringCo
 public enum TimestampOrder {
   /// Whether a chunk may have this timestamp.
   ///
-  /// - Parameters:
-  ///   - below: the timestamp of the nearest accepted chunk with a lower number, if there is one.
-  ///   - above: the timestamp of the nearest accepted chunk with a higher number, if there is one.
+  /// `below` and `above` are those of the nearest accepted chunks with a lower and with a higher number, if there
+  /// are such; equal timestamps are consistent.
   public static func isConsistent(_ timestamp: UInt64, below: UInt64?, above: UInt64?) -> Bool {
     let timestamp = NTPTimestamp(rawValue: timestamp)
     if let below, timestamp.isBefore(NTPTimestamp(rawValue: below)) { return false }

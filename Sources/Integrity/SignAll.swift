@@ -23,8 +23,8 @@ public enum SignAll {
 
     /// Appends the signature of one chunk.
     ///
-    /// - Parameter timestamp: when it was signed, in NTP's 64-bit format.
-    /// - Throws: `chunkOutOfRange` when the number needs wider addressing; then nothing is appended.
+    /// `timestamp` is the time of signing in NTP's 64-bit format. Throws `chunkOutOfRange` when the number needs
+    /// wider addressing; then nothing is appended.
     public func sign(
       chunk: UInt64,
       timestamp: UInt64,
@@ -55,7 +55,8 @@ public enum SignAll {
 
     /// Whether the broadcaster signed this chunk with this number and time.
     ///
-    /// - Parameter timestamp: as in SIGNED_INTEGRITY, in NTP's 64-bit format.
+    /// `timestamp` is as in SIGNED_INTEGRITY, in NTP's 64-bit format. Signatures of a wrong length and numbers
+    /// that the addressing cannot name are refused like any other that does not fit.
     public func verify(chunk: UInt64, timestamp: UInt64, signature: RawSpan, payload: RawSpan) -> Bool {
       guard wide || chunk <= UInt32.max else { return false }
       let prefix = SignedPrefix(chunk: chunk, timestamp: timestamp, wide: wide)

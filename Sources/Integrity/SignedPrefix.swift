@@ -3,7 +3,7 @@ struct SignedPrefix {
   private var words: [3 of UInt64]
   private let length: Int
 
-  /// - Parameter wide: whether the swarm uses 64-bit chunk ranges; without, the number has at most 32 bits.
+  /// `wide` is for 64-bit chunk ranges; without, the number has at most 32 bits.
   init(chunk: UInt64, timestamp: UInt64, wide: Bool) {
     if wide {
       words = [chunk.bigEndian, chunk.bigEndian, timestamp.bigEndian]
