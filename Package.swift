@@ -81,8 +81,15 @@ let package = Package(
     plugin("Transports", "UDP"),
     plugin("Discoveries", "Static"),
 
+    .executableTarget(
+      name: "WireBenchmarks",
+      dependencies: ["CAllocations", "Wire"],
+      swiftSettings: swiftSettings
+    ),
+
     .target(name: "Support", path: "Tests/Support", swiftSettings: swiftSettings),
-    tests("Wire", ["Support", "Wire"], resources: [.copy("Vectors")]),
+    .target(name: "CAllocations", path: "Tests/CAllocations"),
+    tests("Wire", ["CAllocations", "Support", "Wire"], resources: [.copy("Vectors")]),
     tests("Integrity", ["Support", "Crypto", "Integrity", "Wire"], resources: [.copy("Vectors")]),
     tests("Swarm", ["Support", pluginKit, "Swarm", "Lab", "Wire", "Integrity", "Tree", "Chain"]),
     tests("Topology", ["Support", pluginKit, "Tree", "Chain", "Static"]),

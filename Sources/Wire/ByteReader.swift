@@ -5,19 +5,19 @@ public struct ByteReader: ~Escapable {
   @usableFromInline let bytes: RawSpan
   @usableFromInline var position: Int
 
-  @inlinable
+  @inlinable @inline(__always)
   @_lifetime(copy bytes)
   public init(_ bytes: RawSpan) {
     self.init(bytes, at: 0)
   }
 
-  @inlinable
+  @inlinable @inline(__always)
   @_lifetime(copy bytes)
   public init(_ bytes: Span<UInt8>) {
     self.init(unsafe bytes.bytes, at: 0)
   }
 
-  @inlinable
+  @inlinable @inline(__always)
   @_lifetime(copy bytes)
   init(_ bytes: RawSpan, at position: Int) {
     self.bytes = bytes
@@ -25,13 +25,13 @@ public struct ByteReader: ~Escapable {
   }
 
   /// How many bytes have been read.
-  @inlinable
+  @inlinable @inline(__always)
   public var offset: Int { position }
 
-  @inlinable
+  @inlinable @inline(__always)
   public var remaining: Int { bytes.byteCount &- position }
 
-  @inlinable
+  @inlinable @inline(__always)
   public mutating func read<Integer: FixedWidthInteger & BitwiseCopyable>(
     _: Integer.Type = Integer.self
   ) throws(DecodeError) -> Integer {
@@ -47,7 +47,7 @@ public struct ByteReader: ~Escapable {
   /// Reads `count` bytes in place.
   ///
   /// - Precondition: `count` is not negative.
-  @inlinable
+  @inlinable @inline(__always)
   @_lifetime(copy self)
   public mutating func read(count: Int) throws(DecodeError) -> RawSpan {
     guard remaining >= count else {

@@ -66,7 +66,7 @@ public enum ChunkAddressing: UInt8, Hashable, Sendable, CaseIterable {
 
 extension ByteReader {
   /// Reads one chunk specification.
-  @inlinable
+  @inlinable @inline(__always)
   public mutating func readChunks(_ format: WireFormat) throws(DecodeError) -> ChunkRange {
     let size = format.addressing.specificationSize
     guard remaining >= size else {

@@ -26,20 +26,20 @@ public enum Message: ~Escapable {
 
 /// The type bytes of messages (RFC 7574, table 7).
 public enum MessageType {
-  public static let handshake: UInt8 = 0
-  public static let data: UInt8 = 1
-  public static let ack: UInt8 = 2
-  public static let have: UInt8 = 3
-  public static let integrity: UInt8 = 4
-  public static let pexResponse4: UInt8 = 5
-  public static let pexRequest: UInt8 = 6
-  public static let signedIntegrity: UInt8 = 7
-  public static let request: UInt8 = 8
-  public static let cancel: UInt8 = 9
-  public static let choke: UInt8 = 10
-  public static let unchoke: UInt8 = 11
-  public static let pexResponse6: UInt8 = 12
-  public static let pexCertificate: UInt8 = 13
+  @inlinable public static var handshake: UInt8 { 0 }
+  @inlinable public static var data: UInt8 { 1 }
+  @inlinable public static var ack: UInt8 { 2 }
+  @inlinable public static var have: UInt8 { 3 }
+  @inlinable public static var integrity: UInt8 { 4 }
+  @inlinable public static var pexResponse4: UInt8 { 5 }
+  @inlinable public static var pexRequest: UInt8 { 6 }
+  @inlinable public static var signedIntegrity: UInt8 { 7 }
+  @inlinable public static var request: UInt8 { 8 }
+  @inlinable public static var cancel: UInt8 { 9 }
+  @inlinable public static var choke: UInt8 { 10 }
+  @inlinable public static var unchoke: UInt8 { 11 }
+  @inlinable public static var pexResponse6: UInt8 { 12 }
+  @inlinable public static var pexCertificate: UInt8 { 13 }
 }
 
 extension Message {

@@ -1,7 +1,7 @@
 /// What both ends of a channel must know to tell messages apart: no message says how long it is.
 public struct WireFormat: Hashable, Sendable {
   /// The chunk size of a swarm whose chunks vary in length (RFC 7574, section 7.11).
-  public static let variableChunkSize = Int.max
+  @inlinable public static var variableChunkSize: Int { .max }
 
   public var addressing: ChunkAddressing
   /// Bytes of a signature in SIGNED_INTEGRITY; 0 where the swarm has none, and then the message is refused.
@@ -32,7 +32,7 @@ public struct WireFormat: Hashable, Sendable {
   }
 
   /// Bytes of the channel number that starts every datagram.
-  public static let channelSize = 4
+  @inlinable public static var channelSize: Int { 4 }
 
   /// Bytes of HAVE, REQUEST and CANCEL.
   @inlinable
