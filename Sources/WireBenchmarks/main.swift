@@ -101,6 +101,9 @@ func run() throws {
   WireFormat.appendHandshake(source: 5, options, to: &handshake)
   try measure("read a handshake") { try consume(handshake) }
 
+  let reversed: [UInt8] = [0, 0, 0, 1, 3, 0, 0, 0, 2, 0, 0, 0, 1]
+  measure("refuse a reversed range") { (try? consume(reversed)) ?? 1 }
+
   var out: [UInt8] = []
   out.reserveCapacity(2_048)
   measure("write the head of a signed chunk") {

@@ -41,6 +41,54 @@ import Wire
       #expect(datagram.bytes(Self.merkle) == bytes)
     }
   }
+
+  @Test func `the example cut anywhere ends at the cut`() throws {
+    for bytes in try Vectors.read("rfc7574-example.txt") { try expectTruncation(bytes, Self.merkle) }
+  }
+
+  @Test func `signed chunks read and write as recorded`() throws {
+    let vectors = try Vectors.signAll()
+    #expect(vectors.count == 8)
+    for vector in vectors {
+      let chunkSize = vector.chunk.count
+      let format = WireFormat(
+        addressing: vector.addressing,
+        signatureLength: vector.signature.count,
+        chunkSize: chunkSize
+      )
+      let datagram = OwnedDatagram(
+        destination: 0xDEAD_BEEF,
+        [
+          .signedIntegrity(7...7, timestamp: vector.timestamp, signature: vector.signature),
+          .data(7...7, timestamp: 1_700_000_000_500_000, payload: vector.chunk),
+        ]
+      )
+      #expect(try OwnedDatagram(reading: vector.datagram, format) == datagram)
+      #expect(datagram.bytes(format) == vector.datagram)
+      try expectTruncation(vector.datagram, format)
+
+      var signed: [UInt8] = []
+      format.appendChunkSpecification(7, to: &signed)
+      #expect(signed.count == vector.addressing.specificationSize)
+      signed.appendInteger(vector.timestamp)
+      signed += vector.chunk
+      #expect(signed.count == vector.signedCount)
+      #expect(signed.starts(with: vector.signedPrefix))
+    }
+  }
+
+  @Test func `a chunk longer than the swarm's is refused`() throws {
+    for vector in try Vectors.signAll() {
+      let format = WireFormat(
+        addressing: vector.addressing,
+        signatureLength: vector.signature.count,
+        chunkSize: vector.chunk.count - 1
+      )
+      let read = try OwnedDatagram(reading: vector.datagram, format)
+      #expect(read.messages.count == 1)
+      #expect(read.error == .dataTooLong(length: vector.chunk.count, chunkSize: vector.chunk.count - 1))
+    }
+  }
 }
 
 /// The vectors beside the tests.
@@ -71,5 +119,40 @@ enum Vectors {
       try #require(UInt8(String(digits[$0...($0 + 1)]), radix: 16))
     }
     return hex.hasSuffix("||chunk") ? bytes + chunk : bytes
+  }
+
+  /// One signed chunk of `sign-all.txt`.
+  struct SignAll {
+    var addressing: ChunkAddressing
+    var chunk: [UInt8]
+    var timestamp: UInt64 = 0
+    var signedCount = 0
+    var signedPrefix: [UInt8] = []
+    var signature: [UInt8] = []
+    var datagram: [UInt8] = []
+  }
+
+  static func signAll() throws -> [SignAll] {
+    var vectors: [SignAll] = []
+    for line in try lines("sign-all.txt") {
+      let words = line.split(separator: " ")
+      switch words.first {
+      case "--":
+        // -- chunk addressing 2, chunk 7, 1024-byte chunk
+        let addressing = try #require(UInt8(words[3].dropLast()).flatMap { ChunkAddressing(rawValue: $0) })
+        let chunk = words[6].hasPrefix("1024") ? chunk : Array("last short chunk".utf8)
+        vectors.append(SignAll(addressing: addressing, chunk: chunk))
+      case "ntp": vectors[vectors.count - 1].timestamp = try #require(UInt64(words[2], radix: 16))
+      case "to-be-signed":
+        vectors[vectors.count - 1].signedCount = try #require(Int(words[2]))
+        vectors[vectors.count - 1].signedPrefix = try bytes(words[4])
+      case "signature": vectors[vectors.count - 1].signature = try bytes(words[2])
+      case "datagram":
+        vectors[vectors.count - 1].datagram = try bytes(words[2])
+        try #require(vectors[vectors.count - 1].datagram.count == Int(words[1]))
+      default: continue
+      }
+    }
+    return vectors
   }
 }
