@@ -35,7 +35,8 @@ public struct DatagramReader: ~Escapable {
 
   /// Reads the next message, or nil at the end.
   ///
-  /// A HANDSHAKE reads the same whatever the format, so that the format can be chosen by what it says.
+  /// A HANDSHAKE reads the same whatever the format, so that the format can be chosen by what it says: the messages
+  /// behind it are read with the format of the next call.
   @inlinable
   @_lifetime(copy self)
   public mutating func next(_ format: WireFormat) throws(DecodeError) -> Message? {
@@ -106,7 +107,7 @@ public struct DatagramReader: ~Escapable {
     default:
       throw .unknownMessage(type, offset: start)
     }
-    // Between two DATA messages only what verifies the second may stand.
+    // What stands behind DATA is there for the sake of another DATA, which must come.
     expectsData = type == MessageType.data ? reader.remaining > 0 : expectedData
     position = reader.position
     return message

@@ -8,8 +8,6 @@ public struct HandshakeView: ~Escapable {
   /// The highest protocol version that the sender speaks.
   public private(set) var version: UInt8?
   public private(set) var minimumVersion: UInt8?
-  @usableFromInline let bytes: RawSpan
-  private var swarmIDRange: Range<Int>?
   public private(set) var integrity: IntegrityMethod?
   public private(set) var merkleHash: MerkleHash?
   /// A DNSSEC algorithm number.
@@ -21,6 +19,8 @@ public struct HandshakeView: ~Escapable {
   public private(set) var supported: MessageSet?
   /// Bytes of a chunk, or `WireFormat.variableChunkSize`.
   public private(set) var chunkSize: Int?
+  private let bytes: RawSpan
+  private var swarmIDRange: Range<Int>?
 
   public var swarmID: RawSpan? {
     @_lifetime(copy self)
