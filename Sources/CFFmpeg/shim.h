@@ -4,9 +4,12 @@
 #include <libavcodec/bsf.h>
 #include <libavdevice/avdevice.h>
 #include <libavformat/avformat.h>
+#include <libavutil/audio_fifo.h>
 #include <libavutil/avutil.h>
+#include <libavutil/channel_layout.h>
 #include <libavutil/error.h>
 #include <libavutil/opt.h>
+#include <libavutil/pixdesc.h>
 #include <libswresample/swresample.h>
 #include <libswscale/swscale.h>
 
@@ -17,4 +20,11 @@ static const int freshet_AVERROR_INVALIDDATA = AVERROR_INVALIDDATA;
 static const int64_t freshet_AV_NOPTS_VALUE = AV_NOPTS_VALUE;
 static inline int freshet_AVERROR(int code) { return AVERROR(code); }
 static inline AVRational freshet_AV_TIME_BASE_Q(void) { return AV_TIME_BASE_Q; }
+static inline AVChannelLayout freshet_STEREO(void) {
+  return (AVChannelLayout)AV_CHANNEL_LAYOUT_STEREO;
+}
+// Whether a demuxer reads from a device: a camera, a screen, a sound card, a filter graph.
+static inline int freshet_is_device(const AVInputFormat *format) {
+  return format && format->priv_class && AV_IS_INPUT_DEVICE(format->priv_class->category);
+}
 #endif
