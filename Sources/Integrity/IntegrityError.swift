@@ -21,6 +21,7 @@ public enum IntegrityError: Error, Equatable, CustomStringConvertible {
   case ledgerOfAnotherKey(path: String)
   case ledgerMissing(path: String)
   case numbersExhausted(path: String?)
+  case numbersGivenOut
   case ledgerClosed
 
   public var description: String {
@@ -34,7 +35,7 @@ public enum IntegrityError: Error, Equatable, CustomStringConvertible {
     case .wrongKeyLength(let algorithm, let bytes):
       "the swarm id holds \(bytes) bytes of key, which no \(algorithm) key has; copy the whole link again"
     case .invalidRSAKey(let reason):
-      "the RSA key of the swarm id cannot be used: \(reason)"
+      "the RSA key cannot be used: \(reason)"
     case .invalidPublicKey(let algorithm):
       "the swarm id is no valid \(algorithm) key; copy the whole link again"
     case .unsupportedAddressing(let method):
@@ -66,8 +67,17 @@ public enum IntegrityError: Error, Equatable, CustomStringConvertible {
     case .numbersExhausted(let path):
       "the key\(path.map { " " + $0 } ?? "") has signed every chunk number there is; "
         + "broadcast with chunk addressing method 4, or generate a new key"
+    case .numbersGivenOut:
+      "this key has no file to keep its chunk numbers in, and they were given out before; use a key file"
     case .ledgerClosed:
       "the chunk numbers of this key were given back; open them again"
+    }
+  }
+
+  /// Refuses a path that C would read differently.
+  static func checkPath(_ path: String) throws(IntegrityError) {
+    guard !path.isEmpty, !path.utf8.contains(0) else {
+      throw .file(path: path, action: "used", reason: "this is not the name of a file")
     }
   }
 

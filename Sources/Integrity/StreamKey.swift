@@ -11,7 +11,10 @@ public final class StreamKey: Sendable {
   public var signatureLength: Int { swarmID.signatureLength }
   /// Whether the key was read from a file that was written together with a ledger.
   let hasLedger: Bool
+  /// Where the key was read from, without symbolic links, or nil when it was made in memory.
+  public let path: String?
   private let key: Mutex<SigningKey>
+  private let numbersClaimed = Atomic(false)
 
   /// Makes a new key from the system's randomness.
   ///
@@ -21,20 +24,33 @@ public final class StreamKey: Sendable {
     let key = try IntegrityError.converting { () throws(CryptoError) in
       try SigningKey.generate(algorithm.scheme)
     }
-    return try StreamKey(key, hasLedger: false)
+    return try StreamKey(key, path: nil, hasLedger: false)
   }
 
   /// Makes the Ed25519 key of a 32-byte seed (RFC 8032).
   public convenience init(ed25519Seed seed: RawSpan) throws(IntegrityError) {
     guard seed.byteCount == 32 else { throw .invalidSeed(bytes: seed.byteCount) }
     let key = try IntegrityError.converting { () throws(CryptoError) in try SigningKey.ed25519(seed: seed) }
-    try self.init(key, hasLedger: false)
+    try self.init(key, path: nil, hasLedger: false)
   }
 
-  private init(_ key: consuming sending SigningKey, hasLedger: Bool) throws(IntegrityError) {
+  init(_ key: consuming sending SigningKey, path: String?, hasLedger: Bool) throws(IntegrityError) {
     swarmID = try SwarmID(SignatureAlgorithm(key.scheme), key.publicMaterial)
+    self.path = path
     self.hasLedger = hasLedger
     self.key = Mutex(key)
+  }
+
+  /// Whether the caller is the first to number chunks for a key without a file.
+  func claimNumbers() -> Bool {
+    numbersClaimed.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged
+  }
+
+  /// The private key as PKCS #8 in PEM.
+  func pem() throws(IntegrityError) -> [UInt8] {
+    try IntegrityError.converting { () throws(CryptoError) in
+      try key.withLock { key throws(CryptoError) in try key.pem() }
+    }
   }
 
   /// Appends the signature of `prefix` ‖ `payload`, which has `signatureLength` bytes.

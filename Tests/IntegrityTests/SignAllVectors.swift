@@ -1,4 +1,3 @@
-import Glibc
 import Integrity
 import Testing
 import Wire
@@ -52,12 +51,4 @@ struct SignAllVector: CustomTestStringConvertible {
 func bytes(hex: some StringProtocol) -> [UInt8] {
   let digits = hex.compactMap { $0.hexDigitValue }
   return stride(from: 0, to: digits.count - 1, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
-}
-
-func readText(_ path: String) throws -> String {
-  let file = try unsafe #require(unsafe fopen(path, "r"), "\(path) cannot be opened")
-  defer { unsafe fclose(file) }
-  var text: [UInt8] = []
-  while case let byte = unsafe fgetc(file), byte != EOF { text.append(UInt8(truncatingIfNeeded: byte)) }
-  return String(decoding: text, as: UTF8.self)
 }
