@@ -93,12 +93,11 @@ import Testing
     ] {
       #expect(throws: IntegrityError.self, "\(wrong)") { try SwarmID(base64URL: wrong) }
     }
-    // 65 bytes leave four bits unused in the last letter, which must be zero.
+    // 65 bytes leave two bits of the last letter unused, which must be zero.
     let point = try SwarmID([13] + [UInt8](repeating: 9, count: 64)).base64URL
-    let last = try #require(point.last)
     let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
-    let same = alphabet.filter { (try? SwarmID(base64URL: point.dropLast() + String($0))) != nil }
-    #expect(same == [last])
+    let last = alphabet.filter { (try? SwarmID(base64URL: point.dropLast() + String($0))) != nil }
+    #expect(last.count == 16)
     #expect(throws: IntegrityError.invalidText) {
       try SwarmID(base64URL: String(repeating: "A", count: 1_000_000))
     }
