@@ -86,6 +86,11 @@ let package = Package(
       dependencies: ["CAllocations", "Wire"],
       swiftSettings: swiftSettings
     ),
+    .executableTarget(
+      name: "IntegrityBenchmarks",
+      dependencies: ["CAllocations", "Integrity", "Wire"],
+      swiftSettings: swiftSettings
+    ),
 
     .target(name: "Support", path: "Tests/Support", swiftSettings: swiftSettings),
     .target(name: "CAllocations", path: "Tests/CAllocations"),
