@@ -8,6 +8,7 @@ internal import COpenSSL
   /// The length of every signature, in bytes.
   package let signatureLength: Int
   private let operation: Operation
+  private var table: P256Table?
   private var message: [UInt8] = []
 
   private init(_ scheme: Scheme, signatureLength: Int, _ operation: consuming Operation) {
@@ -42,6 +43,11 @@ internal import COpenSSL
     )
   }
 
+  /// Checks from now on with a table of this same key.
+  package mutating func use(_ table: consuming P256Table?) {
+    self.table = table
+  }
+
   /// Whether `signature` is this key's of `prefix` ‖ `payload`.
   package mutating func verify(prefix: RawSpan, payload: RawSpan, signature: RawSpan) -> Bool {
     guard signature.byteCount == signatureLength else { return false }
@@ -62,6 +68,10 @@ internal import COpenSSL
       }
     case .hashed(let operation):
       let digest = operation.hash.digest(prefix, payload)
+      if table != nil {
+        return unsafe table?.verify(hash: digest.span.bytes.extracting(first: 32), signature: signature)
+          == true
+      }
       if scheme.coordinateLength != nil {
         var der = [104 of UInt8](repeating: 0)
         guard let length = ECDSASignature.encode(signature, into: &der) else { return false }

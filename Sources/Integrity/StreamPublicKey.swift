@@ -24,6 +24,17 @@ public final class StreamPublicKey: Sendable {
     self.swarmID = swarmID
   }
 
+  /// Makes checking twice as fast, where that is known how: for ECDSA P-256.
+  ///
+  /// Takes about 20 ms and 150 KB, once. May run on another thread while this one checks; answers stay the same.
+  public func accelerate() {
+    guard case .point(let point) = try? swarmID.material, algorithm == .ecdsaP256SHA256 else { return }
+    // Without a table, checking goes on as before.
+    var table = try? P256Table.make(point)
+    guard table != nil else { return }
+    key.withLock { $0.use(table.take()) }
+  }
+
   /// Whether `signature` is this stream's of `prefix` ‖ `payload`.
   ///
   /// A signature of the wrong length is refused like any other that does not fit.

@@ -28,7 +28,8 @@ func run() throws {
   for algorithm in [SignatureAlgorithm.ecdsaP256SHA256, .ed25519, .ecdsaP384SHA384, .rsaSHA256, .rsaSHA1] {
     let key = try StreamKey.generate(algorithm)
     let signer = try SignAll.Signer(key, addressing: .chunkRanges32)
-    let verifier = try SignAll.Verifier(StreamPublicKey(key.swarmID), addressing: .chunkRanges32)
+    let publicKey = try StreamPublicKey(key.swarmID)
+    let verifier = try SignAll.Verifier(publicKey, addressing: .chunkRanges32)
     var signature: [UInt8] = []
     signature.reserveCapacity(key.signatureLength)
     let calls = quick.contains(algorithm) ? 5_000 : 500
@@ -37,13 +38,19 @@ func run() throws {
       try unsafe signer.sign(chunk: 7, timestamp: 1 << 63, payload: payload.span.bytes, into: &signature)
       return true
     }
-    measure("verify \(algorithm)", calls: calls) {
-      unsafe verifier.verify(
-        chunk: 7,
-        timestamp: 1 << 63,
-        signature: signature.span.bytes,
-        payload: payload.span.bytes
-      )
+    for round in 0..<2 where round == 0 || algorithm == .ecdsaP256SHA256 {
+      if round == 1 {
+        let elapsed = ContinuousClock().measure { publicKey.accelerate() }
+        print("acceleration took \(elapsed)")
+      }
+      measure("verify \(algorithm)", calls: calls) {
+        unsafe verifier.verify(
+          chunk: 7,
+          timestamp: 1 << 63,
+          signature: signature.span.bytes,
+          payload: payload.span.bytes
+        )
+      }
     }
   }
   measure("SHA-256 of 1,316 bytes", calls: 100_000) { unsafe SHA256.digest(payload.span.bytes)[0] < 255 }
