@@ -101,6 +101,6 @@ let package = Package(
     tests("Net", ["Support", pluginKit, "Net", "UDP"]),
     tests("MediaIO", ["Support", "MediaIO"]),
     tests("Plugin", ["Support", pluginKit, "Node"]),
-    tests("Command", ["Support", "MediaIO"]),
+    tests("Command", ["Support", pluginKit, "freshet", "Swarm", "Integrity", "MediaIO", "Wire"]),
   ]
 )

@@ -1,0 +1,51 @@
+/// What one peer counted and measured since it began.
+///
+/// The names in JSON stand beside the fields; they are part of what `--stats` promises.
+public struct Statistics: Hashable, Sendable {
+  /// `chunks_in`: chunks that were received and verified, each once.
+  public var chunksIn: UInt64 = 0
+  /// `chunks_out`: DATA messages that were sent, repairs included.
+  public var chunksOut: UInt64 = 0
+  /// `duplicate`: chunks that were received again.
+  public var duplicate: UInt64 = 0
+  /// `lost`: chunks after the first received one that were not there when the output needed them.
+  public var lost: UInt64 = 0
+  /// `late`: chunks that were not sent, or came, after their deadline.
+  public var late: UInt64 = 0
+  /// `repaired`: chunks that came because they were asked for again.
+  public var repaired: UInt64 = 0
+  /// `rejected`: chunks that failed a check, and datagrams that could not be read.
+  public var rejected: UInt64 = 0
+  /// `bytes_in`: bytes of datagrams received.
+  public var bytesIn: UInt64 = 0
+  /// `bytes_out`: bytes of datagrams sent.
+  public var bytesOut: UInt64 = 0
+  /// `verified`: signatures that were checked and held.
+  public var verified: UInt64 = 0
+  /// `children`: peers that are fed at this moment.
+  public var children: Int = 0
+  /// `peers`: peers with an open channel at this moment.
+  public var peers: Int = 0
+  /// `parent`: who feeds this peer, or nil for a source and an orphan.
+  public var parent: String?
+  /// `depth`: hops from the source, 0 for the source itself, nil when not attached.
+  public var depth: Int?
+  /// `window_fill`: which part of the window holds chunks, 0 to 1.
+  public var windowFill: Double = 0
+  /// `time_ms`: milliseconds since the process started.
+  public var timeMilliseconds: Double = 0
+  /// `behind_live_ms`: from the signing of the newest chunk that was put out to its output.
+  public var behindLiveMilliseconds: Double?
+  /// `first_chunk_ms`: from the process's start to the first verified chunk.
+  public var firstChunkMilliseconds: Double?
+  /// `first_frame_ms`: from the process's start to the first complete random access unit written to the output.
+  public var firstFrameMilliseconds: Double?
+  /// `first_frame_bytes`: the length of that random access unit.
+  public var firstFrameBytes: Int?
+  /// `hop_us_median`: microseconds from a chunk's arrival to its sending.
+  public var hopMedianMicroseconds: Double?
+  /// `hop_us_p99`: the same, not exceeded by 99 of 100 chunks.
+  public var hopP99Microseconds: Double?
+
+  public init() {}
+}
