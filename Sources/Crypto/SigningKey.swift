@@ -93,6 +93,8 @@ internal import COpenSSL
     let done: Bool
     switch operation {
     case .whole(let context):
+      // A context is good for one message; setting it up again with the same key is cheap.
+      guard unsafe EVP_DigestSignInit(context.pointer, nil, nil, nil, nil) == 1 else { throw .signingFailed }
       message.removeAll(keepingCapacity: true)
       unsafe prefix.withUnsafeBytes { unsafe message.append(contentsOf: $0) }
       unsafe payload.withUnsafeBytes { unsafe message.append(contentsOf: $0) }
