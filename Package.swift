@@ -49,6 +49,7 @@ let package = Package(
     .library(name: "UDP", type: .dynamic, targets: ["UDP"]),
     .library(name: "Static", type: .dynamic, targets: ["Static"]),
     .library(name: "Wire", targets: ["Wire"]),
+    .library(name: "Integrity", targets: ["Integrity"]),
     .library(name: "Swarm", targets: ["Swarm"]),
     .library(name: "MediaIO", targets: ["MediaIO"]),
   ],
