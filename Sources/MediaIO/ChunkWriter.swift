@@ -85,7 +85,8 @@ struct ChunkWriter {
 
   private func beginsEntry(isVideo: Bool, isKey: Bool, at time: Int64) -> Bool {
     guard let lastEntry else { return true }
-    if isVideo { return isKey && (time - lastEntry >= Self.entrySpacing || lastVideo == nil) }
+    // The muxer writes its tables before the first picture anyhow, for want of a clock until then.
+    if isVideo { return isKey && (lastVideo == nil || time - lastEntry >= Self.entrySpacing) }
     let isAlone = !hasVideo || time - (lastVideo ?? lastEntry) >= Self.audioSpacing
     return isAlone && time - lastEntry >= Self.audioSpacing
   }

@@ -103,6 +103,12 @@ final class Interruption: Sendable {
     case .exit: return "stopped"
     case .endOfFile: return "it is empty"
     case FFmpegError(code: freshet_AVERROR_INVALIDDATA):
+      var status = stat()
+      if address.kind == .file, unsafe stat(address.text, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
+        status.st_size == 0
+      {
+        return "it is empty"
+      }
       return "not a media file, or one that is damaged at its head"
     default: return "\(error)"
     }
@@ -117,7 +123,8 @@ final class Interruption: Sendable {
     case .standardInput, .liveNetwork:
       unsafe context.pointee.max_analyze_duration = 1_000_000
     case .device:
-      unsafe context.pointee.flags |= AVFMT_FLAG_NOBUFFER
+      // What was captured while probing is stale; a filter graph has no such haste.
+      if address.isLive { unsafe context.pointee.flags |= AVFMT_FLAG_NOBUFFER }
       unsafe context.pointee.max_analyze_duration = 200_000
       unsafe context.pointee.probesize = 1 << 25
     }

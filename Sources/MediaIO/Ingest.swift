@@ -102,12 +102,13 @@ final class Ingest: @unchecked Sendable {
       do {
         if CopyTrack.carries(unsafe stream.parameters.pointee.codec_id) {
           tracks.append(try CopyTrack(stream))
-        } else if stream.isVideo {
-          tracks.append(try VideoTrack(stream))
-          notices.append("\(kind) is \(name), which MPEG-TS does not carry: transcoding to H.264")
         } else {
-          tracks.append(try AudioTrack(stream))
-          notices.append("\(kind) is \(name), which MPEG-TS does not carry: transcoding to AAC")
+          tracks.append(stream.isVideo ? try VideoTrack(stream) : try AudioTrack(stream))
+          // What a device delivers is never carried as it is.
+          if !address.isDevice {
+            let codec = stream.isVideo ? "H.264" : "AAC"
+            notices.append("\(kind) is \(name), which MPEG-TS does not carry: transcoding to \(codec)")
+          }
         }
         streams.append(stream)
       } catch {
@@ -191,6 +192,10 @@ final class Ingest: @unchecked Sendable {
         switch error {
         case .endOfFile: return nil
         case .exit: return nil
+        case FFmpegError(code: freshet_AVERROR(EIO)) where address.kind == .liveNetwork,
+          FFmpegError(code: freshet_AVERROR(ECONNRESET)) where address.kind == .liveNetwork:
+          // So ends a sender that closes its connection.
+          return nil
         case .again:
           usleep(1000)
           continue

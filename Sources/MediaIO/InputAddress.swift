@@ -81,6 +81,10 @@ struct InputAddress: Equatable {
     self.options = options
   }
 
+  var isDevice: Bool {
+    if case .device = kind { true } else { false }
+  }
+
   /// Whether packets arrive by the sender's clock, so that they are passed on as they come.
   var isLive: Bool {
     switch kind {

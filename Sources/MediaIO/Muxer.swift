@@ -80,6 +80,8 @@ internal import CFFmpeg
       unsafe av_opt_set(context.pointee.priv_data, "mpegts_flags", "+resend_headers", 0)
     }
     let status = unsafe av_write_frame(context, packet.pointer)
+    // A short sound packet would wait for the next one.
+    unsafe av_write_frame(context, nil)
     unsafe avio_flush(context.pointee.pb)
     hand(emit)
     try check(status)

@@ -95,15 +95,23 @@ struct Gathered {
     bitrate = source.declaredBitrate
     var chunks: [Chunk] = []
     end = source.run { chunk, isEntry, isLast in
-      var bytes: [UInt8] = []
-      for index in chunk.byteOffsets {
-        bytes.append(unsafe chunk.unsafeLoad(fromByteOffset: index, as: UInt8.self))
-      }
-      chunks.append(Chunk(bytes: bytes, isEntry: isEntry, isLast: isLast))
+      chunks.append(Chunk(bytes: Array(copying: chunk), isEntry: isEntry, isLast: isLast))
       if chunks.count == limit { source.stop() }
       return true
     }
     notices = source.notices
     self.chunks = chunks
+  }
+}
+
+/// Whether a decoder can begin with these bytes.
+func beginsEntry(_ bytes: [UInt8]) -> Bool {
+  unsafe TransportStream.beginsEntry(bytes.span.bytes)
+}
+
+extension [UInt8] {
+  /// A copy of borrowed bytes.
+  init(copying bytes: RawSpan) {
+    self = unsafe bytes.withUnsafeBytes { unsafe Array($0) }
   }
 }

@@ -24,7 +24,7 @@ import Testing
     let entries = run.chunks.indices.filter { run.chunks[$0].isEntry }
     #expect(entries.count >= 10)
     for (index, chunk) in run.chunks.enumerated() {
-      #expect(unsafe TransportStream.beginsEntry(chunk.bytes.span.bytes) == chunk.isEntry, "chunk \(index)")
+      #expect(beginsEntry(chunk.bytes) == chunk.isEntry, "chunk \(index)")
     }
     for entry in entries {
       try expectDecodes(run.chunks[entry...].flatMap(\.bytes), "from chunk \(entry)")
@@ -39,8 +39,67 @@ import Testing
     #expect(last.isLast)
     #expect(last.bytes.count < size && last.bytes.count % 188 == 0)
     for chunk in run.chunks {
-      #expect(unsafe TransportStream.beginsEntry(chunk.bytes.span.bytes) == chunk.isEntry)
+      #expect(beginsEntry(chunk.bytes) == chunk.isEntry)
     }
     try expectDecodes(run.bytes)
+  }
+}
+
+/// The wall clock is what is tested here, so these run alone.
+@Suite(.serialized) struct PacingTests {
+  @Test func `A file is sent at its own speed, and chunks wait no longer than 20 ms`() throws {
+    let folder = try TemporaryDirectory()
+    let short = folder.file("short.mp4")
+    try run("ffmpeg", ["-v", "error", "-i", Clips.clock, "-t", "2", "-c", "copy", short])
+    let source = MediaSource(short)
+    try source.open()
+    let rate = try #require(source.declaredBitrate)
+    var arrivals: [(time: Duration, bytes: [UInt8])] = []
+    let start = ContinuousClock.now
+    let end = source.run { chunk, _, _ in
+      arrivals.append((ContinuousClock.now - start, Array(copying: chunk)))
+      return true
+    }
+    #expect(end == .finished)
+    let taken = try #require(arrivals.last).time
+    #expect(taken > .seconds(1.9) && taken < .seconds(2.6))
+    let bytes = arrivals.flatMap(\.bytes)
+    #expect(try pictures(of: "-", bytes) == pictures(of: short))
+    // The estimate makes the window: it must be about right.
+    let measured = Double(bytes.count * 8) / 2
+    #expect(
+      Double(rate) / measured > 0.6 && Double(rate) / measured < 1.6,
+      "declared \(rate), measured \(measured)"
+    )
+    // A packet of each 40 ms: no chunk of the first second comes in the second.
+    let early = arrivals.filter { $0.time < .seconds(1) }.reduce(0) { $0 + $1.bytes.count }
+    #expect(Double(early) / Double(bytes.count) > 0.35 && Double(early) / Double(bytes.count) < 0.65)
+  }
+
+  @Test func `A run is stopped at once while it waits`() throws {
+    let source = MediaSource(Clips.clock)
+    try source.open()
+    let start = ContinuousClock.now
+    var last = false
+    let end = source.run { _, _, isLast in
+      source.stop()
+      last = isLast
+      return true
+    }
+    #expect(end == .stopped)
+    #expect(last)
+    #expect(ContinuousClock.now - start < .seconds(1))
+  }
+
+  @Test func `A chunk that is refused ends the run`() throws {
+    let source = MediaSource(Clips.clock, options: .init(pacing: .none))
+    try source.open()
+    var count = 0
+    let end = source.run { _, _, _ in
+      count += 1
+      return count < 5
+    }
+    #expect(end == .stopped)
+    #expect(count == 5)
   }
 }

@@ -24,6 +24,7 @@ public struct RunError: Error, CustomStringConvertible {
 ///
 /// The program is looked up in `PATH` when its name has no slash; `input` is what it reads from standard input, and
 /// `environment` is added to this process's own.
+@discardableResult
 public func run(
   _ path: String,
   _ arguments: [String] = [],
