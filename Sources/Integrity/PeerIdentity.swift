@@ -1,5 +1,4 @@
 internal import Crypto
-internal import Synchronization
 
 /// Who a peer is: an Ed25519 key of its own, and the hash of it as its name.
 ///
@@ -12,7 +11,7 @@ public final class PeerIdentity: Sendable {
   public let publicKey: [UInt8]
   /// The peer's name: SHA-256 of its public key, 32 bytes.
   public let id: [UInt8]
-  private let key: Mutex<SigningKey>
+  private let key: Guarded<SigningKey>
 
   /// Makes a new identity from the system's randomness.
   public static func generate() throws(IntegrityError) -> PeerIdentity {
@@ -36,7 +35,7 @@ public final class PeerIdentity: Sendable {
       case .point, .rsa: preconditionFailure("a peer's key is made as Ed25519 and has that form")
       }
     id = Self.id(of: publicKey)
-    self.key = Mutex(key)
+    self.key = Guarded(key)
   }
 
   /// The name of the peer with a public key: SHA-256 of it.

@@ -13,7 +13,7 @@ public final class StreamKey: Sendable {
   let hasLedger: Bool
   /// Where the key was read from, without symbolic links, or nil when it was made in memory.
   public let path: String?
-  private let key: Mutex<SigningKey>
+  private let key: Guarded<SigningKey>
   private let numbersClaimed = Atomic(false)
 
   /// Makes a new key from the system's randomness.
@@ -38,7 +38,7 @@ public final class StreamKey: Sendable {
     swarmID = try SwarmID(SignatureAlgorithm(key.scheme), key.publicMaterial)
     self.path = path
     self.hasLedger = hasLedger
-    self.key = Mutex(key)
+    self.key = Guarded(key)
   }
 
   /// Whether the caller is the first to number chunks for a key without a file.

@@ -1,5 +1,4 @@
 internal import Crypto
-internal import Synchronization
 
 /// The public key of a stream, which checks what its broadcaster signed.
 ///
@@ -9,7 +8,7 @@ public final class StreamPublicKey: Sendable {
   public var algorithm: SignatureAlgorithm { swarmID.algorithm }
   /// The length of each signature, in bytes.
   public var signatureLength: Int { swarmID.signatureLength }
-  private let key: Mutex<VerifyingKey>
+  private let key: Guarded<VerifyingKey>
 
   /// Makes the key that a swarm is named after.
   ///
@@ -17,7 +16,7 @@ public final class StreamPublicKey: Sendable {
   public init(_ swarmID: SwarmID) throws(IntegrityError) {
     let material = try swarmID.material
     do throws(CryptoError) {
-      key = Mutex(try VerifyingKey.make(swarmID.algorithm.scheme, material))
+      key = Guarded(try VerifyingKey.make(swarmID.algorithm.scheme, material))
     } catch {
       throw .invalidPublicKey(swarmID.algorithm)
     }
