@@ -73,7 +73,7 @@ let package = Package(
     module("Lab", [pluginKit, "Swarm", "Wire", "Integrity"]),
     .executableTarget(
       name: "freshet",
-      dependencies: [pluginKit, "Node", "Swarm", "Integrity", "MediaIO"],
+      dependencies: [pluginKit, "Node", "Swarm", "Wire", "Integrity", "MediaIO"],
       swiftSettings: swiftSettings
     ),
 

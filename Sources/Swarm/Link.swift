@@ -213,13 +213,18 @@ private struct Values {
 }
 
 extension Link.Endpoint {
-  /// Reads `192.0.2.7:7574`, `[2001:db8::7]:7574` or `host.example:7574`; without a port it is `defaultPort`.
+  /// Reads `192.0.2.7:7574`, `[2001:db8::7]:7574` or `host.example:7574`.
   ///
-  /// Throws one sentence on what is wrong. Addresses that mean "any" are read, and `isUnspecified`.
-  public init(_ text: some StringProtocol) throws(LinkError) {
+  /// Throws one sentence on what is wrong. Addresses that mean "any" are read, and `isUnspecified`; port 0, which
+  /// only a listener can ask for, is read when `allowsPortZero`.
+  public init(
+    _ text: some StringProtocol,
+    defaultPort: UInt16 = Link.defaultPort,
+    allowsPortZero: Bool = false
+  ) throws(LinkError) {
     let text = Substring(text)
     var host = text
-    var port = Link.defaultPort
+    var port = defaultPort
     let bracket = text.first == "[" ? text.firstIndex(of: "]") : nil
     if text.first == "[", bracket == nil {
       throw LinkError("'\(excerpt(text))' has no ']': write [ADDRESS]:PORT")
@@ -230,7 +235,8 @@ extension Link.Endpoint {
       guard !digits.contains(":") else {
         throw LinkError("'\(excerpt(text))' has too many colons: an IPv6 address is written [ADDRESS]:PORT")
       }
-      guard let value = number(digits), let given = UInt16(exactly: value), given > 0 else {
+      guard let value = number(digits), let given = UInt16(exactly: value), given > 0 || allowsPortZero
+      else {
         throw LinkError("'\(excerpt(text))' has no valid port: write HOST:PORT with a port of 1 to 65535")
       }
       port = given

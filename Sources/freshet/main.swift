@@ -1,1 +1,3 @@
-print("freshet")
+import Glibc
+
+exit(Freshet.run(arguments: Array(CommandLine.arguments.dropFirst()), environment: Freshet.environment))

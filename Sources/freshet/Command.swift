@@ -1,0 +1,88 @@
+/// A command as it is declared: its operands, options and what help says.
+package struct Command: Sendable {
+  package struct Operand: Sendable {
+    package let name: String
+    /// What to give, in a sentence.
+    package let summary: String
+  }
+
+  /// One or two words.
+  package let name: String
+  package let operands: [Operand]
+  /// One sentence without a full stop.
+  package let summary: String
+  package let details: String
+  package let options: [Option]
+  /// What to type, and what for.
+  package let examples: [(line: String, purpose: String)]
+
+  package static let all = [broadcast, join, plugins, generateKey]
+
+  static let broadcast = Command(
+    name: "broadcast",
+    operands: [
+      Operand(
+        name: "INPUT",
+        summary:
+          "A file, - for standard input, a feed (srt://, rtmp://, http://), or a device like v4l2:/dev/video0"
+      )
+    ],
+    summary: "Send a live stream and print the link to watch it",
+    details: """
+      The link is the first line on standard output. Every viewer who joins relays to others, so the upload \
+      of this machine only has to carry a few of them.
+      """,
+    options: [
+      Settings.listen.option, Settings.advertise.option, Settings.topology.option, Settings.transport.option,
+      Settings.key.option, Settings.integrity.option, Settings.window.option, Settings.chunkSize.option,
+      Settings.maxUpload.option, Settings.loop.option, Settings.duration.option, Settings.stats.option,
+    ] + Settings.common,
+    examples: [
+      ("freshet broadcast game.mp4 --loop", "a file, again and again"),
+      ("freshet broadcast 'rtmp://0.0.0.0:1935/live'", "wait for OBS to publish here"),
+      ("freshet broadcast v4l2:/dev/video0 --key my.key", "a camera, under the same link each time"),
+      ("ffmpeg … -f mpegts - | freshet broadcast -", "whatever FFmpeg makes"),
+    ]
+  )
+
+  static let join = Command(
+    name: "join",
+    operands: [Operand(name: "LINK", summary: "What 'freshet broadcast' printed, in quotes")],
+    summary: "Watch, record or relay a stream",
+    details: """
+      Each chunk is checked against the broadcaster's signature before it is shown or passed on. \
+      A link holds '&', so put it in quotes.
+      """,
+    options: [
+      Settings.output.option, Settings.play.option, Settings.noRelay.option, Settings.listenAsViewer.option,
+      Settings.advertise.option, Settings.maxUpload.option, Settings.duration.option, Settings.stats.option,
+    ] + Settings.common,
+    examples: [
+      ("freshet join 'ppspp://…' --play", "watch it in ffplay or mpv"),
+      ("freshet join 'ppspp://…' --output match.ts", "record it"),
+      ("freshet join 'ppspp://…' --output - | mpv -", "pipe it into any program that reads MPEG-TS"),
+    ]
+  )
+
+  static let plugins = Command(
+    name: "plugins",
+    operands: [],
+    summary: "List the plugins that can be used, with their parameters",
+    details:
+      "For each: kind, name, version, generation of the plugin interface, parameters with ranges, path.",
+    options: [Settings.plugin.option, Settings.config.option],
+    examples: [("freshet plugins --plugin ./libRing.so", "see whether a plugin of your own loads")]
+  )
+
+  static let generateKey = Command(
+    name: "key generate",
+    operands: [Operand(name: "FILE", summary: "Where to put the key; must not exist")],
+    summary: "Make a key, so that a stream keeps its link",
+    details: """
+      Who has the file can broadcast in the stream's name: it is readable by its owner only. Beside it, \
+      FILE.next keeps the next chunk number, so that the key never signs a number twice; keep both together.
+      """,
+    options: [Settings.algorithm.option],
+    examples: [("freshet key generate my.key", "then: freshet broadcast INPUT --key my.key")]
+  )
+}

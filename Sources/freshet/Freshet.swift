@@ -1,0 +1,56 @@
+import Glibc
+import Integrity
+
+/// The command from its arguments to its exit status.
+enum Freshet {
+  /// Runs what was asked for.
+  ///
+  /// Every error ends here, as one sentence on standard error.
+  static func run(arguments: [String], environment: [String: String]) -> Int32 {
+    do throws(any Error) {
+      switch try Invocation(arguments: arguments, environment: environment) {
+      case .overview: try say(Help.overview)
+      case .version: try say(Version.text)
+      case .help(let command): try say(Help.text(command))
+      case .broadcast(let options): try Run.broadcast(options)
+      case .join(let options): try Run.join(options)
+      case .plugins(let libraries): try say(PluginList.text(Run.plugins(libraries: libraries)))
+      case .generateKey(let path, let algorithm):
+        let key = try StreamKey.create(algorithm, at: path)
+        try say(
+          "\(path): \(algorithm), swarm id \(key.swarmID)\nBroadcast with it: freshet broadcast INPUT --key \(path)\n"
+        )
+      }
+      return 0
+    } catch let error as UsageError {
+      complain(error.description)
+      return 64
+    } catch {
+      complain("\(error)")
+      return 1
+    }
+  }
+
+  private static func say(_ text: String) throws(CommandError) {
+    guard let code = Descriptor.write(text, to: STDOUT_FILENO) else { return }
+    throw CommandError("standard output cannot be written: \(unsafe String(cString: strerror(code)))")
+  }
+
+  private static func complain(_ sentence: String) {
+    _ = Descriptor.write("freshet: \(sentence)\n", to: STDERR_FILENO)
+  }
+
+  /// This process's environment.
+  static var environment: [String: String] {
+    var variables: [String: String] = [:]
+    var next = unsafe environ
+    while let entry = unsafe next.pointee {
+      let text = unsafe String(cString: entry)
+      if let equals = text.firstIndex(of: "=") {
+        variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
+      }
+      unsafe next += 1
+    }
+    return variables
+  }
+}

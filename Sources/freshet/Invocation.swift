@@ -1,0 +1,88 @@
+package import Integrity
+
+/// What a command line asks for.
+package enum Invocation {
+  case overview
+  case version
+  case help(Command)
+  case broadcast(BroadcastOptions)
+  case join(JoinOptions)
+  case plugins(libraries: [String])
+  case generateKey(path: String, SignatureAlgorithm)
+
+  /// Reads the arguments behind the program's own name.
+  package init(arguments: [String], environment: [String: String] = [:]) throws(UsageError) {
+    try self.init(arguments: arguments, environment: environment, load: ConfigurationFile.load)
+  }
+
+  /// Reads the arguments, with configuration files from `load`.
+  package init(
+    arguments: [String],
+    environment: [String: String],
+    load: (String) throws(UsageError) -> ConfigurationFile
+  ) throws(UsageError) {
+    guard let first = arguments.first else {
+      self = .overview
+      return
+    }
+    switch first {
+    case "--help", "-h":
+      self = .overview
+      return
+    case "--version", "-V":
+      self = .version
+      return
+    case "help":
+      let rest = arguments.dropFirst()
+      guard let name = rest.first else {
+        self = .overview
+        return
+      }
+      self = .help(try Self.command(name, rest.dropFirst()).command)
+      return
+    default: break
+    }
+    let (command, rest) = try Self.command(first, arguments.dropFirst())
+    // Help is given however wrong the rest is; what stands behind "--" is no option.
+    if rest.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {
+      self = .help(command)
+      return
+    }
+    let values = try Values(command, arguments: Array(rest), environment: environment, load: load)
+    switch command.name {
+    case Command.broadcast.name: self = .broadcast(try BroadcastOptions(values))
+    case Command.join.name: self = .join(try JoinOptions(values))
+    case Command.plugins.name: self = .plugins(libraries: try values.all(Settings.plugin))
+    case Command.generateKey.name:
+      self = .generateKey(path: try Read.file(values.operands[0]), try values.value(Settings.algorithm))
+    default: preconditionFailure("\(command.name) is declared and not read")
+    }
+  }
+
+  /// The command that one or two words name, and what is behind them.
+  private static func command(
+    _ first: String,
+    _ rest: ArraySlice<String>
+  ) throws(UsageError) -> (command: Command, rest: ArraySlice<String>) {
+    if let command = Command.all.first(where: { $0.name == first }) { return (command, rest) }
+    let twoWords = Command.all.filter { $0.name.hasPrefix(first + " ") }
+    if let command = twoWords.first {
+      guard let second = rest.first, !second.hasPrefix("-") else { return (command, rest) }
+      if let exact = twoWords.first(where: { $0.name == "\(first) \(second)" }) {
+        return (exact, rest.dropFirst())
+      }
+      throw UsageError("there is no command '\(first) \(second)', only '\(command.name)'")
+    }
+    if first.hasPrefix("-") {
+      throw UsageError("the command comes first: freshet COMMAND \(first) …; see 'freshet help'")
+    }
+    if first.lowercased().hasPrefix("ppspp:") {
+      throw UsageError("to watch a link, write: freshet join '\(first)' --play")
+    }
+    let names = Command.all.map(\.name) + ["help", "key"]
+    let guess = Suggestion.phrase(first, among: names)
+    throw UsageError(
+      "there is no command '\(first)'" + (guess.isEmpty ? "; 'freshet help' lists them" : guess)
+    )
+  }
+}

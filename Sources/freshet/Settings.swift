@@ -1,0 +1,118 @@
+internal import Integrity
+internal import Swarm
+internal import Wire
+
+/// Every option there is, each declared once.
+package enum Settings {
+  static let listen = Setting(
+    "listen",
+    "udp://HOST:PORT",
+    default: "udp://0.0.0.0:7574",
+    "Where to be reached; [::] for IPv6, port 0 for any free one",
+    read: Read.listen
+  )
+  static let listenAsViewer = Setting(
+    "listen",
+    "udp://HOST:PORT",
+    "Where other viewers reach this one; without it any free port is taken",
+    read: Read.listen
+  )
+  static let advertise = Setting(
+    "advertise",
+    "HOST[:PORT]",
+    "The address that others see, when it is not the one listened at; several with commas between them",
+    read: Read.advertised
+  )
+  static let topology = Setting(
+    "topology",
+    "NAME[:P=V,…]",
+    default: "tree",
+    "How the viewers are connected: a plugin and its parameters, like tree:fanout=4 or chain",
+    read: Read.plugin
+  )
+  static let transport = Setting(
+    "transport",
+    "NAME[:P=V,…]",
+    default: "udp",
+    "How datagrams travel: a plugin and its parameters",
+    read: Read.plugin
+  )
+  static let key = Setting(
+    "key",
+    "FILE",
+    "The key that signs the stream, from 'freshet key generate'; without it each broadcast has a new link",
+    read: Read.file
+  )
+  static let integrity = Setting(
+    "integrity",
+    "METHOD",
+    default: "sign-all",
+    "How chunks are protected: sign-all",
+    read: Read.integrity
+  )
+  static let window = Setting(
+    "window",
+    "TIME",
+    default: "30s",
+    "How long chunks are kept for those who missed them",
+    read: Read.duration(.seconds(1)...(.seconds(3600)))
+  )
+  static let chunkSize = Setting(
+    "chunk-size",
+    "BYTES",
+    default: "1316",
+    "Bytes of a chunk, a multiple of 188; 1128 for tunnels",
+    read: Read.chunkSize
+  )
+  static let maxUpload = Setting(
+    "max-upload",
+    "RATE",
+    "The most to send in bits per second, like 20M; it caps how many peers are fed. Without it there is no cap",
+    read: Read.rate
+  )
+  static let loop = Setting("loop", "Begin the input again when it ends")
+  static let duration = Setting(
+    "duration",
+    "TIME",
+    "Leave properly after this time",
+    read: Read.duration(.milliseconds(1)...(.seconds(30 * 86_400)))
+  )
+  static let stats = Setting(
+    "stats",
+    "FILE",
+    "Write one JSON object a second there, and a last one at the end",
+    read: Read.file
+  )
+  static let output = Setting(
+    "output",
+    "FILE|-",
+    "Write the stream as MPEG-TS to a file, or to standard output",
+    read: Read.output
+  )
+  static let play = Setting("play", "Watch it: starts ffplay or mpv")
+  static let noRelay = Setting("no-relay", "Only watch; feed nobody")
+  static let plugin = Setting(
+    "plugin",
+    "FILE",
+    repeats: true,
+    "Load a plugin from a library; may be repeated. FRESHET_PLUGIN_PATH names folders of them",
+    read: Read.file
+  )
+  static let config = Setting(
+    "config",
+    "FILE",
+    "Read options from a JSON5 file, like { loop: true, window: \"10s\" }",
+    read: Read.file
+  )
+  static let quiet = Setting("quiet", "Print nothing but the link and what goes wrong")
+  static let verbose = Setting("verbose", "Print more of what happens")
+  static let algorithm = Setting(
+    "algorithm",
+    "NUMBER",
+    default: "13",
+    "Signature algorithm: 13 ECDSA P-256, 15 Ed25519, 14 ECDSA P-384, 8 and 5 RSA",
+    read: Read.algorithm
+  )
+
+  static let common = [plugin.option, config.option, quiet.option, verbose.option]
+}

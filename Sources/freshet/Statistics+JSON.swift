@@ -1,0 +1,51 @@
+package import Swarm
+
+extension Statistics {
+  /// One JSON object on one line, always with the same keys in the same order; `null` where nothing is known.
+  package var json: String {
+    let fields: [(String, String)] = [
+      ("time_ms", Self.number(timeMilliseconds)),
+      ("chunks_in", String(chunksIn)),
+      ("chunks_out", String(chunksOut)),
+      ("verified", String(verified)),
+      ("duplicate", String(duplicate)),
+      ("lost", String(lost)),
+      ("late", String(late)),
+      ("repaired", String(repaired)),
+      ("rejected", String(rejected)),
+      ("bytes_in", String(bytesIn)),
+      ("bytes_out", String(bytesOut)),
+      ("children", String(children)),
+      ("peers", String(peers)),
+      ("parent", parent.map(Self.quoted) ?? "null"),
+      ("depth", depth.map { String($0) } ?? "null"),
+      ("window_fill", Self.number(windowFill)),
+      ("behind_live_ms", Self.number(behindLiveMilliseconds)),
+      ("first_chunk_ms", Self.number(firstChunkMilliseconds)),
+      ("first_frame_ms", Self.number(firstFrameMilliseconds)),
+      ("first_frame_bytes", firstFrameBytes.map { String($0) } ?? "null"),
+      ("hop_us_median", Self.number(hopMedianMicroseconds)),
+      ("hop_us_p99", Self.number(hopP99Microseconds)),
+    ]
+    return "{" + fields.map { "\"\($0.0)\":\($0.1)" }.joined(separator: ",") + "}"
+  }
+
+  private static func number(_ value: Double?) -> String {
+    guard let value, value.isFinite else { return "null" }
+    return Number.text(value, decimals: 3)
+  }
+
+  private static func quoted(_ text: String) -> String {
+    var quoted = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"", "\\": quoted += "\\" + String(scalar)
+      case "\u{20}"...: quoted.unicodeScalars.append(scalar)
+      default:
+        let digits = String(scalar.value, radix: 16)
+        quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      }
+    }
+    return quoted + "\""
+  }
+}
