@@ -52,7 +52,13 @@ package struct ConfigurationFile {
       switch element {
       case .none: continue
       case .text(let text): values[name] = [text]
-      case .list(let texts) where option.repeats: values[name] = texts
+      case .list(let list) where option.repeats:
+        var texts: [String] = []
+        for case .text(let text) in list { texts.append(text) }
+        guard texts.count == list.count else {
+          throw UsageError("\(name) in \(path): write one text, or several in brackets")
+        }
+        values[name] = texts
       case .list, .object:
         throw UsageError("\(name) in \(path): write one text, number, true or false")
       }
@@ -63,7 +69,7 @@ package struct ConfigurationFile {
   private enum Element: Decodable {
     case none
     case text(String)
-    case list([String])
+    case list([Element])
     case object([String: Element])
 
     init(from decoder: any Decoder) throws {
@@ -78,7 +84,7 @@ package struct ConfigurationFile {
         self = .text(Number.text(value, decimals: 6))
       } else if let value = try? container.decode(String.self) {
         self = .text(value)
-      } else if let values = try? container.decode([String].self) {
+      } else if let values = try? container.decode([Element].self) {
         self = .list(values)
       } else {
         self = .object(try container.decode([String: Element].self))

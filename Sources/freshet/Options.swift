@@ -6,6 +6,11 @@ package struct PluginChoice: Hashable, Sendable {
   package var name: String
   /// `name=value,…`, not yet checked against the plugin's manifest.
   package var parameters: String
+
+  package init(name: String, parameters: String = "") {
+    self.name = name
+    self.parameters = parameters
+  }
 }
 
 /// Where to listen.
@@ -91,7 +96,7 @@ package struct BroadcastOptions: Hashable, Sendable {
       listen.transport = chosen.name
     } else {
       transport = try values.value(Settings.transport)
-      if let scheme = listen.transport { transport = PluginChoice(name: scheme, parameters: "") }
+      if let scheme = listen.transport { transport = PluginChoice(name: scheme) }
     }
     key = try values.optional(Settings.key)
     integrity = try values.value(Settings.integrity)

@@ -2,6 +2,7 @@ import Integrity
 import Support
 import Swarm
 import Testing
+import Wire
 import freshet
 
 private func refusal(_ arguments: [String], _ environment: [String: String] = [:], file: String? = nil)
@@ -143,7 +144,8 @@ struct InvocationTests {
     ("[1]", "is not one object"), ("{", "is not valid JSON5"), ("{ widnow: 1 }", "did you mean window?"),
     ("{ window: [1] }", "window in c: write one"), ("{ window: {} }", "window in c: write one"),
     ("{ window: 'x' }", "window in c: 'x' is no time"), ("{ loop: 'x' }", "loop in c: 'x' is neither"),
-    ("{ config: 'd' }", "unknown key 'config'"), ("", "is not valid JSON5"),
+    ("{ plugin: [[1]] }", "several in brackets"), ("{ config: 'd' }", "unknown key 'config'"),
+    ("", "is not valid JSON5"),
   ]) func `A configuration file that cannot be meant is refused`(file: String, reason: String) {
     let sentence = refusal(["broadcast", "a", "--config", "c"], file: file)
     #expect(sentence?.contains(reason) == true, "\(sentence ?? "accepted")")

@@ -2,7 +2,7 @@ import Glibc
 import Synchronization
 
 /// Held from the making of pipes until they are marked and the child has them, so that no other child inherits them.
-private let spawning = Mutex(())
+let spawning = Mutex(())
 
 /// What a program said and how it ended.
 public struct RunResult: Sendable {
@@ -141,7 +141,7 @@ public func write(_ bytes: [UInt8], to path: String) throws {
   }
 }
 
-private func spawn(
+func spawn(
   _ path: String,
   _ arguments: [String],
   _ environment: [String: String]
