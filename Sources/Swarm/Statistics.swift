@@ -26,6 +26,8 @@ public struct Statistics: Hashable, Sendable {
   public var children: Int = 0
   /// `peers`: peers with an open channel at this moment.
   public var peers: Int = 0
+  /// `id`: who this peer is, written as in the others' `parent`; nil until it is known.
+  public var id: String?
   /// `parent`: who feeds this peer, or nil for a source and an orphan.
   public var parent: String?
   /// `depth`: hops from the source, 0 for the source itself, nil when not attached.

@@ -17,6 +17,7 @@ extension Statistics {
       ("bytes_out", String(bytesOut)),
       ("children", String(children)),
       ("peers", String(peers)),
+      ("id", id.map(Self.quoted) ?? "null"),
       ("parent", parent.map(Self.quoted) ?? "null"),
       ("depth", depth.map { String($0) } ?? "null"),
       ("window_fill", Self.number(windowFill)),

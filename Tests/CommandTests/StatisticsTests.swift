@@ -10,7 +10,7 @@ struct StatisticsTests {
       "chunks_in", "chunks_out", "duplicate", "lost", "late", "repaired", "rejected", "bytes_in", "bytes_out",
       "children", "parent", "depth", "behind_live_ms", "first_chunk_ms", "first_frame_ms",
       "first_frame_bytes",
-      "peers", "window_fill", "verified", "time_ms", "hop_us_median", "hop_us_p99",
+      "id", "peers", "window_fill", "verified", "time_ms", "hop_us_median", "hop_us_p99",
     ] {
       #expect(json.contains("\"\(key)\":"), "\(key)")
     }
