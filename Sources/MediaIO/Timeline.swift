@@ -88,7 +88,7 @@ struct Timeline {
       time = expected
     }
     let decoded = max(time, (stream.last ?? Int64.min / 2) + 1, 0)
-    var shown = presentation.map { $0 &+ (stream.offset ?? expected &- $0) } ?? decoded
+    var shown = presentation.map { $0 &+ (stream.offset ?? expected &- $0) } ?? decoded + stream.delay
     if shown < decoded || shown - decoded > 10 * Self.rate { shown = decoded }
     if let last = stream.last, duration <= 0, decoded - last < Self.forwardTolerance {
       stream.duration = max(1, decoded - last)

@@ -160,6 +160,139 @@ private func expectMonotone(_ bytes: [UInt8], location: SourceLocation = #_sourc
     #expect(packets.filter(\.isVideo).allSatisfy { $0.presentation == $0.decoding })
   }
 
+  @Test(arguments: [
+    (
+      "mkv", "-c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=25 -c:a ac3", "HEVC", "AC-3",
+      0
+    ),
+    (
+      "mp4", "-c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=25 -tag:v hvc1 -c:a eac3",
+      "HEVC", "E-AC-3", 0
+    ),
+    ("mpg", "-c:v mpeg2video -bf 2 -c:a mp2", "MPEG-2 video", "MP2", 0),
+    ("avi", "-c:v mpeg4 -bf 0 -c:a libmp3lame", "H.264", "MP3", 1),
+    ("avi", "-c:v libx264 -bf 0 -g 25 -c:a libmp3lame", "H.264", "MP3", 0),
+    ("mkv", "-c:v copy -c:a libopus", "H.264", "Opus", 0),
+    ("mov", "-c:v mjpeg -c:a pcm_s16be -ar 44100 -ac 1", "H.264", "AAC", 2),
+    ("flv", "-c:v flv1 -c:a adpcm_swf -ar 22050", "H.264", "AAC", 2),
+  ])
+  func `Each codec is carried or transcoded`(
+    kind: String,
+    encoding: String,
+    video: String,
+    audio: String,
+    notices: Int
+  ) throws {
+    let folder = try TemporaryDirectory()
+    let clip = folder.file("clip." + kind)
+    let words = encoding.split(separator: " ").map(String.init)
+    let made = try Support.run("ffmpeg", ["-v", "error", "-i", Clips.clock, "-t", "3"] + words + [clip])
+    #expect(made.status == 0, "\(made.errors)")
+    let run = try Gathered(clip)
+    #expect(run.notices.count == notices, "\(run.notices)")
+    #expect(run.summary.hasPrefix(video + " 640x360 25 fps + " + audio + " "), "\(run.summary)")
+    try expectDecodes(run.bytes)
+    _ = try expectMonotone(run.bytes)
+    let decoded = try pictures(of: "-", run.bytes)
+    if notices == 0 {
+      #expect(try decoded == pictures(of: clip))
+      #expect(run.chunks.count { $0.isEntry } >= 3)
+    } else {
+      #expect(decoded.count >= 73)
+    }
+    for entry in run.chunks.indices where run.chunks[entry].isEntry {
+      try expectDecodes(run.chunks[entry...].flatMap(\.bytes))
+    }
+  }
+
+  @Test func `A cover picture, subtitles and chapters are no obstacle`() throws {
+    let folder = try TemporaryDirectory()
+    try ffmpeg("-i", Clips.clock, "-frames:v", "1", folder.file("cover.png"))
+    try ffmpeg(
+      "-i",
+      Clips.clock,
+      "-i",
+      folder.file("cover.png"),
+      "-map",
+      "0:a",
+      "-map",
+      "1:v",
+      "-c:a",
+      "libmp3lame",
+      "-disposition:v",
+      "attached_pic",
+      "-t",
+      "4",
+      folder.file("song.mp3")
+    )
+    let song = try Gathered(folder.file("song.mp3"))
+    #expect(song.summary == "MP3 48 kHz stereo")
+    try expectDecodes(song.bytes)
+    try Support.write(Array("1\n00:00:01,000 --> 00:00:02,000\nWords\n".utf8), to: folder.file("words.srt"))
+    try ffmpeg(
+      "-i",
+      Clips.clock,
+      "-i",
+      folder.file("words.srt"),
+      "-map",
+      "0",
+      "-map",
+      "1",
+      "-map",
+      "0:a",
+      "-c",
+      "copy",
+      "-c:s",
+      "srt",
+      folder.file("film.mkv")
+    )
+    let film = try Gathered(folder.file("film.mkv"))
+    #expect(film.summary == "H.264 640x360 25 fps + AAC 48 kHz stereo")
+    #expect(try pictures(of: "-", film.bytes) == pictures(of: Clips.clock))
+  }
+
+  @Test func `Sound and picture that are stored one after the other are sent together`() throws {
+    let folder = try TemporaryDirectory()
+    // Three seconds of picture, then their sound.
+    try ffmpeg("-i", Clips.clock, "-t", "3", "-an", "-c", "copy", "-f", "mpegts", folder.file("video.ts"))
+    try ffmpeg(
+      "-i",
+      Clips.clock,
+      "-t",
+      "3",
+      "-c",
+      "copy",
+      "-max_interleave_delta",
+      "1",
+      "-muxpreload",
+      "0",
+      "-muxdelay",
+      "0",
+      "-f",
+      "avi",
+      folder.file("film.avi")
+    )
+    let run = try Gathered(folder.file("film.avi"))
+    _ = try expectMonotone(run.bytes)
+    #expect(try pictures(of: "-", run.bytes) == pictures(of: folder.file("video.ts")))
+  }
+
+  @Test func `Standard input is read to its end`() throws {
+    let folder = try TemporaryDirectory()
+    try ffmpeg("-i", Clips.clock, "-c", "copy", folder.file("clip.ts"))
+    let file = unsafe open(folder.file("clip.ts"), O_RDONLY)
+    let kept = dup(0)
+    dup2(file, 0)
+    defer {
+      dup2(kept, 0)
+      close(kept)
+      close(file)
+    }
+    let run = try Gathered("-")
+    #expect(run.end == .finished)
+    #expect(try pictures(of: "-", run.bytes) == pictures(of: Clips.clock))
+  }
+
   @Test func `A filter graph is captured with picture and sound`() throws {
     let run = try Gathered("lavfi:testsrc2=size=320x180:rate=25:d=2[out0];sine=f=440:d=2[out1]")
     #expect(run.end == .finished)
