@@ -21,10 +21,10 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
 }
 
 /// A plugin is a target below `Plugins/<Kind>/` and a dynamic library of the same name.
-func plugin(_ kind: String, _ name: String) -> Target {
+func plugin(_ kind: String, _ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
   .target(
     name: name,
-    dependencies: [pluginKit],
+    dependencies: [pluginKit] + dependencies,
     path: "Plugins/\(kind)/\(name)",
     swiftSettings: swiftSettings
   )
@@ -77,8 +77,15 @@ let package = Package(
       swiftSettings: swiftSettings
     ),
 
-    plugin("Topologies", "Tree"),
-    plugin("Topologies", "Chain"),
+    // Linked into each topology that needs it; none of its types crosses the plugin border.
+    .target(
+      name: "Branching",
+      dependencies: [pluginKit],
+      path: "Plugins/Topologies/Support",
+      swiftSettings: swiftSettings
+    ),
+    plugin("Topologies", "Tree", ["Branching"]),
+    plugin("Topologies", "Chain", ["Branching"]),
     plugin("Transports", "UDP"),
     plugin("Discoveries", "Static"),
 
@@ -98,7 +105,7 @@ let package = Package(
     tests("Wire", ["CAllocations", "Support", "Wire"], resources: [.copy("Vectors")]),
     tests("Integrity", ["Support", "Crypto", "Integrity", "Wire"], resources: [.copy("Vectors")]),
     tests("Swarm", ["Support", pluginKit, "Swarm", "Lab", "Wire", "Integrity", "Tree", "Chain"]),
-    tests("Topology", ["Support", pluginKit, "Tree", "Chain", "Static"]),
+    tests("Topology", ["Support", pluginKit, "Branching", "Tree", "Chain", "Static"]),
     tests("Net", ["Support", pluginKit, "Net", "UDP"]),
     tests("MediaIO", ["Support", "MediaIO"]),
     tests("Plugin", ["Support", pluginKit, "Node"]),

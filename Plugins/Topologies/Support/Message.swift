@@ -1,0 +1,323 @@
+package import PluginKit
+
+/// How sure a peer is that chunks reach it.
+package enum Standing: UInt8, Sendable {
+  /// It looks for a parent.
+  case searching = 0
+  /// It is the source, or everybody above it has a parent.
+  case attached = 1
+  /// It has a parent, but somebody further above looks for one.
+  case waiting = 2
+}
+
+/// What a parent tells a child about everything above and beside it.
+package struct View: Hashable, Sendable {
+  /// The most ids in ``path``.
+  package static let pathLimit = 64
+  /// The most contacts in ``siblings``.
+  package static let siblingLimit = 4
+  /// The most contacts in ``ancestors``.
+  package static let ancestorLimit = 2
+  /// The deepest place that is believed; beyond it the tree must have a loop.
+  package static let depthLimit = 20_000
+  /// The rank of a child that is not among ``siblings``.
+  package static let unranked: UInt8 = 255
+
+  /// Rises from view to view, so that one that was overtaken can be told.
+  package var sequence: UInt32 = 0
+  package var standing: Standing
+  /// The depth of the parent that says this.
+  package var depth: Int
+  /// Counted by the source: it stands still in a part of the tree that the source does not reach.
+  package var pulse: UInt64
+  /// The place of the child that reads this among its siblings: who goes first when this parent dies.
+  package var rank: UInt8 = View.unranked
+  /// The ``PeerID/ring`` of the parent's ancestors, its own parent first.
+  package var path: [UInt64]
+  /// Children of this parent that relay, in the order of their ranks.
+  package var siblings: [Contact] = []
+  /// The parent's parent and grandparent.
+  package var ancestors: [Contact] = []
+  package var root: Contact?
+
+  package init(standing: Standing, depth: Int, pulse: UInt64, path: [UInt64]) {
+    self.standing = standing
+    self.depth = depth
+    self.pulse = pulse
+    self.path = path
+  }
+}
+
+/// A peer below which somebody can be placed.
+package struct Offer: Hashable, Sendable {
+  package enum Kind: UInt8, Sendable {
+    /// It has a free slot.
+    case free = 0
+    /// It has a child that only watches, whose place a peer that relays may take.
+    case occupied = 1
+  }
+
+  package var kind: Kind
+  /// How far below the peer that tells of it.
+  package var depth: UInt16
+  package var slots: UInt16
+  package var contact: Contact
+}
+
+/// What a child tells its parent about everything below it.
+package struct Report: Hashable, Sendable {
+  /// The most offers in a report.
+  package static let offerLimit = 4
+
+  package var sequence: UInt32 = 0
+  package var standing: Standing
+  /// Whether it can take children at all.
+  package var relays: Bool
+  /// How many peers there are, itself included.
+  package var size: UInt32
+  /// How many steps it is down to its deepest descendant.
+  package var height: UInt16
+  package var offers: [Offer]
+}
+
+/// What peers of one tree tell each other.
+///
+/// Every field of a message may be a lie; reading one yields a value within the bounds named here, or nothing.
+package enum Message: Hashable, Sendable {
+  /// The most contacts in a ``move(to:)``.
+  package static let targetLimit = 4
+
+  case view(View)
+  case report(Report)
+  /// From a parent: answer with a report.
+  case ping
+  /// From a parent: ask one of these for chunks, and leave me when they flow.
+  case move(to: [Contact])
+  /// From a parent: I have room; send me the child below which your tree is tallest.
+  case lift
+
+  package var encoded: [UInt8] {
+    var writer = Writer()
+    switch self {
+    case .view(let view):
+      writer.write(UInt8(1))
+      writer.write(view)
+    case .report(let report):
+      writer.write(UInt8(2))
+      writer.write(report.sequence)
+      writer.write(report.standing.rawValue)
+      writer.write(UInt8(report.relays ? 1 : 0))
+      writer.write(report.size)
+      writer.write(report.height)
+      writer.write(report.offers, limit: Report.offerLimit) { writer, offer in
+        writer.write(offer.kind.rawValue)
+        writer.write(offer.depth)
+        writer.write(offer.slots)
+        offer.contact.encode(into: &writer.bytes)
+      }
+    case .ping: writer.write(UInt8(3))
+    case .move(let contacts):
+      writer.write(UInt8(4))
+      writer.write(contacts, limit: Self.targetLimit)
+    case .lift: writer.write(UInt8(5))
+    }
+    return writer.bytes
+  }
+
+  package init?(_ bytes: [UInt8]) {
+    var reader = Reader(bytes)
+    switch reader.read(UInt8.self) {
+    case 1:
+      guard let view = reader.view() else { return nil }
+      self = .view(view)
+    case 2:
+      guard let sequence = reader.read(UInt32.self), let standing = reader.standing(),
+        let relays = reader.read(UInt8.self), let size = reader.read(UInt32.self),
+        let height = reader.read(UInt16.self),
+        let offers = reader.list(limit: Report.offerLimit, { $0.offer() })
+      else { return nil }
+      self = .report(
+        Report(
+          sequence: sequence,
+          standing: standing,
+          relays: relays == 1,
+          size: size,
+          height: height,
+          offers: offers
+        )
+      )
+    case 3: self = .ping
+    case 4:
+      guard let contacts = reader.list(limit: Self.targetLimit, { $0.contact() }) else { return nil }
+      self = .move(to: contacts)
+    case 5: self = .lift
+    default: return nil
+    }
+    guard reader.isAtEnd else { return nil }
+  }
+}
+
+/// What an asker says beside its ask for chunks.
+package struct AskNote: Hashable, Sendable {
+  /// The most ids in ``children``.
+  package static let childLimit = 48
+
+  /// Whether the asker can take children.
+  package var relays: Bool
+  /// The ``PeerID/ring`` of the parent that it lost, if it lost one.
+  package var lost: UInt64?
+  /// Its rank among the children of the lost parent.
+  package var rank: UInt8 = View.unranked
+  /// Its children: who has one of them above must not take the asker.
+  package var children: [UInt64] = []
+
+  package init(relays: Bool, lost: UInt64? = nil, rank: UInt8 = View.unranked, children: [UInt64] = []) {
+    self.relays = relays
+    self.lost = lost
+    self.rank = rank
+    self.children = children
+  }
+
+  package var encoded: [UInt8] {
+    var writer = Writer()
+    writer.write(UInt8((relays ? 1 : 0) | (lost == nil ? 0 : 2)))
+    writer.write(lost ?? 0)
+    writer.write(rank)
+    writer.write(children, limit: Self.childLimit) { $0.write($1) }
+    return writer.bytes
+  }
+
+  package init?(_ bytes: [UInt8]) {
+    var reader = Reader(bytes)
+    guard let flags = reader.read(UInt8.self), let lost = reader.read(UInt64.self),
+      let rank = reader.read(UInt8.self),
+      let children = reader.list(limit: Self.childLimit, { $0.read(UInt64.self) }), reader.isAtEnd
+    else { return nil }
+    self.init(
+      relays: flags & 1 != 0,
+      lost: flags & 2 == 0 ? nil : lost,
+      rank: rank,
+      children: children
+    )
+  }
+}
+
+/// What a parent says beside its acceptance: a view that is short enough for a note.
+package enum AcceptNote {
+  /// The most ids of the path that are told here.
+  static let pathLimit = 32
+
+  static func encode(_ view: View) -> [UInt8] {
+    var short = view
+    short.path = Array(view.path.prefix(pathLimit))
+    short.siblings = []
+    short.ancestors = []
+    var writer = Writer()
+    writer.write(short)
+    return writer.bytes
+  }
+
+  static func decode(_ bytes: [UInt8]) -> View? {
+    var reader = Reader(bytes)
+    guard let view = reader.view(), reader.isAtEnd else { return nil }
+    return view
+  }
+}
+
+/// Appends big-endian fields and counted lists.
+private struct Writer {
+  var bytes: [UInt8] = []
+
+  mutating func write<Integer: FixedWidthInteger & UnsignedInteger>(_ value: Integer) {
+    for shift in stride(from: Integer.bitWidth - 8, through: 0, by: -8) {
+      bytes.append(UInt8(truncatingIfNeeded: value >> Integer(shift)))
+    }
+  }
+
+  /// At most `limit` elements behind their number.
+  mutating func write<Element>(
+    _ list: [Element],
+    limit: Int,
+    _ write: (inout Writer, Element) -> Void
+  ) {
+    let part = list.prefix(min(limit, 255))
+    self.write(UInt8(part.count))
+    for element in part { write(&self, element) }
+  }
+
+  mutating func write(_ contacts: [Contact], limit: Int) {
+    write(contacts, limit: limit) { $1.encode(into: &$0.bytes) }
+  }
+
+  mutating func write(_ view: View) {
+    write(view.sequence)
+    write(view.standing.rawValue)
+    write(UInt16(clamping: view.depth))
+    write(view.pulse)
+    write(view.rank)
+    write(view.path, limit: View.pathLimit) { $0.write($1) }
+    write(view.siblings, limit: View.siblingLimit)
+    write(view.ancestors, limit: View.ancestorLimit)
+    write(view.root.map { [$0] } ?? [], limit: 1)
+  }
+}
+
+/// Reads what ``Writer`` wrote, or anything else, without ever leaving the bytes.
+private struct Reader {
+  let bytes: [UInt8]
+  var offset = 0
+
+  init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+  var isAtEnd: Bool { offset == bytes.count }
+
+  mutating func read<Integer: FixedWidthInteger & UnsignedInteger>(_: Integer.Type) -> Integer? {
+    let size = Integer.bitWidth / 8
+    guard bytes.count - offset >= size else { return nil }
+    var value: Integer = 0
+    for _ in 0..<size {
+      // A shift of a byte by its whole width is 0, as it should be.
+      value = value << 8 | Integer(bytes[offset])
+      offset += 1
+    }
+    return value
+  }
+
+  mutating func standing() -> Standing? { read(UInt8.self).flatMap(Standing.init) }
+
+  mutating func contact() -> Contact? { Contact.decode(bytes, at: &offset) }
+
+  mutating func offer() -> Offer? {
+    guard let kind = read(UInt8.self).flatMap(Offer.Kind.init), let depth = read(UInt16.self),
+      let slots = read(UInt16.self), let contact = contact()
+    else { return nil }
+    return Offer(kind: kind, depth: depth, slots: slots, contact: contact)
+  }
+
+  mutating func list<Element>(limit: Int, _ element: (inout Reader) -> Element?) -> [Element]? {
+    guard let count = read(UInt8.self), count <= limit else { return nil }
+    var list: [Element] = []
+    for _ in 0..<count {
+      guard let next = element(&self) else { return nil }
+      list.append(next)
+    }
+    return list
+  }
+
+  mutating func view() -> View? {
+    guard let sequence = read(UInt32.self), let standing = standing(), let depth = read(UInt16.self),
+      let pulse = read(UInt64.self), let rank = read(UInt8.self),
+      let path = list(limit: View.pathLimit, { $0.read(UInt64.self) }),
+      let siblings = list(limit: View.siblingLimit, { $0.contact() }),
+      let ancestors = list(limit: View.ancestorLimit, { $0.contact() }),
+      let root = list(limit: 1, { $0.contact() })
+    else { return nil }
+    var view = View(standing: standing, depth: Int(depth), pulse: pulse, path: path)
+    view.sequence = sequence
+    view.rank = rank
+    view.siblings = siblings
+    view.ancestors = ancestors
+    view.root = root.first
+    return view
+  }
+}
