@@ -65,6 +65,8 @@ package struct CommonOptions: Hashable, Sendable {
 package struct BroadcastOptions: Hashable, Sendable {
   package var input: String
   package var listen: ListenAddress
+  /// Whether the user said where to listen; else another port may be taken.
+  package var listenIsGiven: Bool
   package var topology: PluginChoice
   package var transport: PluginChoice
   /// The key file; nil for a key that is made for this broadcast only.
@@ -82,11 +84,10 @@ package struct BroadcastOptions: Hashable, Sendable {
       throw UsageError("the input has no name; give a file, an address or - for standard input")
     }
     listen = try values.value(Settings.listen)
+    listenIsGiven = try values.optional(Settings.listen) != nil
     topology = try values.value(Settings.topology)
     let chosen = try values.optional(Settings.transport)
-    if let scheme = listen.transport, let chosen, chosen.name != scheme,
-      try values.optional(Settings.listen) != nil
-    {
+    if let scheme = listen.transport, let chosen, chosen.name != scheme, listenIsGiven {
       throw UsageError(
         "--listen says \(scheme)://, but --transport says \(chosen.name); leave one of them out"
       )

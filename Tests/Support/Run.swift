@@ -18,6 +18,8 @@ public struct RunResult: Sendable {
 /// A program that cannot be started.
 public struct RunError: Error, CustomStringConvertible {
   public let description: String
+
+  public init(description: String) { self.description = description }
 }
 
 /// Runs a program to its end and gathers what it writes.
