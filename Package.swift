@@ -67,7 +67,7 @@ let package = Package(
     module("Crypto", ["COpenSSL"]),
     module("Integrity", ["Wire", "Crypto"]),
     module("Swarm", [pluginKit, "Wire", "Integrity"]),
-    module("Net", ["CSockets"]),
+    module("Net", [pluginKit, "CSockets"]),
     module("MediaIO", ["CFFmpeg"]),
     module("Node", [pluginKit, "Swarm", "Wire", "Integrity", "Net", "MediaIO"]),
     module("Lab", [pluginKit, "Swarm", "Wire", "Integrity"]),

@@ -1,1 +1,421 @@
+#define _GNU_SOURCE
 #include "CSockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+// MARK: Addresses
+
+typedef union socket_address {
+  struct sockaddr any;
+  struct sockaddr_in v4;
+  struct sockaddr_in6 v6;
+} socket_address;
+
+static freshet_endpoint endpoint_of(const socket_address *address) {
+  freshet_endpoint endpoint = {0};
+  if (address->any.sa_family == AF_INET) {
+    endpoint.family = 4;
+    endpoint.low = ntohl(address->v4.sin_addr.s_addr);
+    endpoint.port = ntohs(address->v4.sin_port);
+  } else if (address->any.sa_family == AF_INET6) {
+    uint64_t halves[2];
+    memcpy(halves, &address->v6.sin6_addr, sizeof halves);
+    endpoint.high = __builtin_bswap64(halves[0]);
+    endpoint.low = __builtin_bswap64(halves[1]);
+    endpoint.port = ntohs(address->v6.sin6_port);
+    endpoint.family = 6;
+    // IPv4 as an IPv6 socket shows it, ::ffff:192.0.2.7.
+    if (endpoint.high == 0 && endpoint.low >> 32 == 0xffff) {
+      endpoint.family = 4;
+      endpoint.low &= 0xffffffff;
+    }
+  }
+  return endpoint;
+}
+
+static socklen_t address_of(freshet_endpoint endpoint, bool is_mapped, socket_address *address) {
+  if (endpoint.family == 4 && !is_mapped) {
+    address->v4 = (struct sockaddr_in){
+      .sin_family = AF_INET,
+      .sin_port = htons(endpoint.port),
+      .sin_addr.s_addr = htonl((uint32_t)endpoint.low),
+    };
+    return sizeof address->v4;
+  }
+  if (endpoint.family == 4) {
+    endpoint.high = 0;
+    endpoint.low = 0xffff00000000 | (endpoint.low & 0xffffffff);
+  }
+  address->v6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(endpoint.port)};
+  uint64_t halves[2] = {__builtin_bswap64(endpoint.high), __builtin_bswap64(endpoint.low)};
+  memcpy(&address->v6.sin6_addr, halves, sizeof halves);
+  return sizeof address->v6;
+}
+
+// MARK: Datagrams
+
+static int set(int descriptor, int level, int option, int value) {
+  return setsockopt(descriptor, level, option, &value, sizeof value);
+}
+
+// The kernel cuts what is asked for down to its limit without saying so; root may go beyond.
+static void set_buffer(int descriptor, int forced, int asked, int size) {
+  if (size <= 0) return;
+  if (set(descriptor, SOL_SOCKET, forced, size) < 0) (void)set(descriptor, SOL_SOCKET, asked, size);
+}
+
+static int configure(int descriptor, const freshet_endpoint *local, freshet_socket_options options) {
+  set_buffer(descriptor, SO_RCVBUFFORCE, SO_RCVBUF, options.receive_buffer);
+  set_buffer(descriptor, SO_SNDBUFFORCE, SO_SNDBUF, options.send_buffer);
+  (void)set(descriptor, SOL_SOCKET, SO_RXQ_OVFL, 1);
+  bool is_v6 = local->family == 6;
+  if (is_v6) {
+    if (set(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, !options.dual_stack) < 0) return -errno;
+    if (set(descriptor, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO) < 0) return -errno;
+    if (set(descriptor, IPPROTO_IPV6, IPV6_DONTFRAG, 1) < 0) return -errno;
+    (void)set(descriptor, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+  }
+  if (!is_v6 || options.dual_stack) {
+    if (set(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO) < 0) return -errno;
+    (void)set(descriptor, IPPROTO_IP, IP_RECVTOS, 1);
+  }
+  socket_address address;
+  socklen_t size = address_of(*local, false, &address);
+  return bind(descriptor, &address.any, size) < 0 ? -errno : 0;
+}
+
+int freshet_udp_open(freshet_endpoint local, freshet_socket_options options) {
+  int family = local.family == 6 ? AF_INET6 : AF_INET;
+  int descriptor = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return -errno;
+  int status = configure(descriptor, &local, options);
+  if (status == 0) return descriptor;
+  close(descriptor);
+  return status;
+}
+
+int freshet_local_endpoint(int descriptor, freshet_endpoint *local) {
+  socket_address address;
+  socklen_t size = sizeof address;
+  if (getsockname(descriptor, &address.any, &size) < 0) return -errno;
+  *local = endpoint_of(&address);
+  return 0;
+}
+
+static int get(int descriptor, int option) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return getsockopt(descriptor, SOL_SOCKET, option, &value, &size) < 0 ? -errno : value;
+}
+
+int freshet_receive_buffer(int descriptor) { return get(descriptor, SO_RCVBUF); }
+
+int freshet_send_buffer(int descriptor) { return get(descriptor, SO_SNDBUF); }
+
+// Room for the ECN bits and the overflow counter.
+typedef union control {
+  struct cmsghdr header;
+  uint8_t bytes[CMSG_SPACE(sizeof(int)) * 2 + CMSG_SPACE(sizeof(uint32_t))];
+} control;
+
+struct freshet_batches {
+  size_t stride;
+  uint8_t *slab;
+  struct mmsghdr arrivals[freshet_batch];
+  struct iovec places[freshet_batch];
+  socket_address sources[freshet_batch];
+  control controls[freshet_batch];
+  struct mmsghdr departures[freshet_batch];
+  struct iovec parts[freshet_batch][2];
+  socket_address destinations[freshet_batch];
+};
+
+freshet_batches *freshet_batches_make(size_t stride) {
+  freshet_batches *batches = calloc(1, sizeof *batches);
+  if (batches == NULL) return NULL;
+  batches->stride = stride;
+  batches->slab = malloc(stride * freshet_batch);
+  if (batches->slab == NULL) {
+    free(batches);
+    return NULL;
+  }
+  for (size_t i = 0; i < freshet_batch; i++) {
+    batches->places[i] = (struct iovec){batches->slab + i * stride, stride};
+    struct msghdr *arrival = &batches->arrivals[i].msg_hdr;
+    arrival->msg_name = &batches->sources[i];
+    arrival->msg_iov = &batches->places[i];
+    arrival->msg_iovlen = 1;
+    arrival->msg_control = &batches->controls[i];
+    struct msghdr *departure = &batches->departures[i].msg_hdr;
+    departure->msg_name = &batches->destinations[i];
+    departure->msg_iov = batches->parts[i];
+  }
+  return batches;
+}
+
+void freshet_batches_free(freshet_batches *batches) {
+  free(batches->slab);
+  free(batches);
+}
+
+const uint8_t *freshet_slab(const freshet_batches *batches) { return batches->slab; }
+
+static uint8_t congestion_of(struct msghdr *message, uint32_t *overflow) {
+  uint8_t congestion = 0;
+  for (struct cmsghdr *field = CMSG_FIRSTHDR(message); field; field = CMSG_NXTHDR(message, field)) {
+    if (field->cmsg_level == IPPROTO_IP && field->cmsg_type == IP_TOS) {
+      congestion = *CMSG_DATA(field) & 3;
+    } else if (field->cmsg_level == IPPROTO_IPV6 && field->cmsg_type == IPV6_TCLASS) {
+      int class;
+      memcpy(&class, CMSG_DATA(field), sizeof class);
+      congestion = class & 3;
+    } else if (field->cmsg_level == SOL_SOCKET && field->cmsg_type == SO_RXQ_OVFL) {
+      memcpy(overflow, CMSG_DATA(field), sizeof *overflow);
+    }
+  }
+  return congestion;
+}
+
+int freshet_receive(
+  int descriptor, freshet_batches *batches, unsigned limit, freshet_arrival *arrivals, uint32_t *overflow
+) {
+  if (limit > freshet_batch) limit = freshet_batch;
+  for (unsigned i = 0; i < limit; i++) {
+    struct msghdr *message = &batches->arrivals[i].msg_hdr;
+    message->msg_namelen = sizeof batches->sources[i];
+    message->msg_controllen = sizeof batches->controls[i];
+  }
+  int count;
+  do count = recvmmsg(descriptor, batches->arrivals, limit, MSG_DONTWAIT, NULL);
+  while (count < 0 && errno == EINTR);
+  if (count < 0) return -errno;
+  for (int i = 0; i < count; i++) {
+    struct msghdr *message = &batches->arrivals[i].msg_hdr;
+    arrivals[i] = (freshet_arrival){
+      .source = endpoint_of(&batches->sources[i]),
+      .offset = (uint32_t)(i * batches->stride),
+      .count = batches->arrivals[i].msg_len,
+      .congestion = congestion_of(message, overflow),
+      .is_cut = (message->msg_flags & MSG_TRUNC) != 0,
+    };
+  }
+  return count;
+}
+
+void freshet_prepare(
+  freshet_batches *batches, unsigned index, freshet_endpoint destination, bool is_mapped, const void *head,
+  size_t head_count, const void *body, size_t body_count
+) {
+  struct msghdr *message = &batches->departures[index].msg_hdr;
+  message->msg_namelen = address_of(destination, is_mapped, &batches->destinations[index]);
+  batches->parts[index][0] = (struct iovec){(void *)head, head_count};
+  batches->parts[index][1] = (struct iovec){(void *)body, body_count};
+  message->msg_iovlen = body_count == 0 ? 1 : 2;
+}
+
+int freshet_send(int descriptor, freshet_batches *batches, unsigned first, unsigned end, int *error) {
+  unsigned next = first;
+  *error = 0;
+  while (next < end) {
+    // It stops at the first failure and tells the reason only when that is the first one.
+    int count = sendmmsg(descriptor, batches->departures + next, end - next, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (count < 0) {
+      if (errno == EINTR) continue;
+      *error = errno;
+      break;
+    }
+    next += (unsigned)count;
+  }
+  return (int)(next - first);
+}
+
+// MARK: Waiting
+
+int freshet_poll_open(void) {
+  int poll = epoll_create1(EPOLL_CLOEXEC);
+  return poll < 0 ? -errno : poll;
+}
+
+int freshet_poll_set(int poll, int descriptor, uint64_t token, uint32_t events, bool is_known) {
+  struct epoll_event event = {.data.u64 = token};
+  if (events & freshet_input) event.events |= EPOLLIN;
+  if (events & freshet_output) event.events |= EPOLLOUT;
+  int action = events == 0 ? EPOLL_CTL_DEL : is_known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+  return epoll_ctl(poll, action, descriptor, &event) < 0 ? -errno : 0;
+}
+
+int freshet_poll_wait(int poll, int64_t nanoseconds, freshet_ready *ready) {
+  struct epoll_event events[freshet_ready_limit];
+  struct timespec timeout = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+  int count = epoll_pwait2(poll, events, freshet_ready_limit, nanoseconds < 0 ? NULL : &timeout, NULL);
+  if (count < 0 && errno == ENOSYS) {
+    int64_t milliseconds = nanoseconds < 0 ? -1 : (nanoseconds + 999999) / 1000000;
+    count = epoll_wait(poll, events, freshet_ready_limit, milliseconds > 3600000 ? 3600000 : (int)milliseconds);
+  }
+  if (count < 0) return errno == EINTR ? 0 : -errno;
+  for (int i = 0; i < count; i++) {
+    uint32_t flags = events[i].events;
+    ready[i] = (freshet_ready){events[i].data.u64, 0};
+    if (flags & EPOLLIN) ready[i].events |= freshet_input;
+    if (flags & EPOLLOUT) ready[i].events |= freshet_output;
+    if (flags & (EPOLLHUP | EPOLLERR)) ready[i].events |= freshet_hangup;
+  }
+  return count;
+}
+
+int freshet_alarm_open(void) {
+  int descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  return descriptor < 0 ? -errno : descriptor;
+}
+
+void freshet_alarm_raise(int descriptor) {
+  uint64_t one = 1;
+  (void)!write(descriptor, &one, sizeof one);
+}
+
+void freshet_alarm_clear(int descriptor) {
+  uint64_t count;
+  (void)!read(descriptor, &count, sizeof count);
+}
+
+// Written once, before the first handler is set.
+static int signal_pipe[2] = {-1, -1};
+
+int freshet_signals_open(void) {
+  if (signal_pipe[0] >= 0) return signal_pipe[0];
+  return pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno : signal_pipe[0];
+}
+
+static void note_signal(int signal) {
+  int saved = errno;
+  uint8_t number = (uint8_t)signal;
+  (void)!write(signal_pipe[1], &number, 1);
+  errno = saved;
+}
+
+int freshet_signal_catch(int signal) {
+  struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
+  return sigaction(signal, &action, NULL) < 0 ? -errno : 0;
+}
+
+int freshet_signal_release(int signal) {
+  struct sigaction action = {.sa_handler = SIG_DFL};
+  return sigaction(signal, &action, NULL) < 0 ? -errno : 0;
+}
+
+int freshet_signal_next(int descriptor) {
+  uint8_t number;
+  return read(descriptor, &number, 1) == 1 ? number : 0;
+}
+
+void freshet_ignore_broken_pipes(void) { signal(SIGPIPE, SIG_IGN); }
+
+// MARK: Names
+
+static bool is_link_local(freshet_endpoint endpoint) {
+  return endpoint.family == 4 ? endpoint.low >> 16 == 0xa9fe : endpoint.high >> 54 == 0xfe80 >> 6;
+}
+
+static unsigned store(freshet_endpoint endpoint, freshet_endpoint *found, unsigned count, unsigned limit) {
+  if (endpoint.family == 0 || count == limit) return count;
+  for (unsigned i = 0; i < count; i++) {
+    if (found[i].family == endpoint.family && found[i].high == endpoint.high && found[i].low == endpoint.low)
+      return count;
+  }
+  found[count] = endpoint;
+  return count + 1;
+}
+
+int freshet_resolve(const char *host, uint16_t port, bool numeric, freshet_endpoint *found, unsigned limit) {
+  struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = numeric ? AI_NUMERICHOST : 0};
+  struct addrinfo *list = NULL;
+  int code = getaddrinfo(host, NULL, &hints, &list);
+  if (code != 0) return code < 0 ? code : -code;
+  unsigned count = 0;
+  for (struct addrinfo *item = list; item; item = item->ai_next) {
+    if (item->ai_family != AF_INET && item->ai_family != AF_INET6) continue;
+    socket_address address = {0};
+    memcpy(&address, item->ai_addr, item->ai_addrlen < sizeof address ? item->ai_addrlen : sizeof address);
+    freshet_endpoint endpoint = endpoint_of(&address);
+    endpoint.port = port;
+    count = store(endpoint, found, count, limit);
+  }
+  freeaddrinfo(list);
+  return (int)count;
+}
+
+const char *freshet_resolve_error(int code) {
+  return code == EAI_SYSTEM ? strerror(errno) : gai_strerror(code);
+}
+
+// The address that the routes choose for packets to `probe`; connecting a UDP socket sends nothing.
+static freshet_endpoint chosen_source(freshet_endpoint probe) {
+  freshet_endpoint chosen = {0};
+  int descriptor = socket(probe.family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return chosen;
+  socket_address address;
+  socklen_t size = address_of(probe, false, &address);
+  if (connect(descriptor, &address.any, size) == 0) (void)freshet_local_endpoint(descriptor, &chosen);
+  close(descriptor);
+  chosen.port = 0;
+  return chosen;
+}
+
+static bool is_loopback(freshet_endpoint endpoint) {
+  return endpoint.family == 4 ? endpoint.low >> 24 == 127 : endpoint.high == 0 && endpoint.low == 1;
+}
+
+int freshet_own_endpoints(freshet_endpoint *found, unsigned limit) {
+  unsigned count = 0;
+  // Any public address does: 192.0.2.1 and 2001:db8::1 are reserved for documents but routed like others.
+  freshet_endpoint probes[] = {
+    {.family = 4, .low = 0xc0000201, .port = 9},
+    {.family = 6, .high = 0x20010db800000000, .low = 1, .port = 9},
+  };
+  for (size_t i = 0; i < 2; i++) {
+    freshet_endpoint chosen = chosen_source(probes[i]);
+    if (!is_loopback(chosen) && !is_link_local(chosen)) count = store(chosen, found, count, limit);
+  }
+  struct ifaddrs *list = NULL;
+  if (getifaddrs(&list) < 0) return -errno;
+  for (struct ifaddrs *item = list; item; item = item->ifa_next) {
+    if (item->ifa_addr == NULL || !(item->ifa_flags & IFF_UP) || (item->ifa_flags & IFF_LOOPBACK)) continue;
+    int family = item->ifa_addr->sa_family;
+    if (family != AF_INET && family != AF_INET6) continue;
+    socket_address address = {0};
+    memcpy(&address, item->ifa_addr, family == AF_INET ? sizeof address.v4 : sizeof address.v6);
+    freshet_endpoint endpoint = endpoint_of(&address);
+    endpoint.port = 0;
+    if (!is_loopback(endpoint) && !is_link_local(endpoint)) count = store(endpoint, found, count, limit);
+  }
+  freeifaddrs(list);
+  return (int)count;
+}
+
+// MARK: Time
+
+static int64_t read_clock(clockid_t clock) {
+  struct timespec time;
+  clock_gettime(clock, &time);
+  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+int64_t freshet_monotonic(void) { return read_clock(CLOCK_MONOTONIC); }
+
+int64_t freshet_unix_time(void) { return read_clock(CLOCK_REALTIME); }
+
+int64_t freshet_boot_time(void) { return read_clock(CLOCK_BOOTTIME); }
