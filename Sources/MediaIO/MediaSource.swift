@@ -145,6 +145,7 @@ public final class MediaSource: Sendable {
       return (ingest, monitor)
     }
     guard let (ingest, monitor) = taken else { preconditionFailure("run() needs an open() before it") }
+    if interruption.raised { monitor.change { $0.isStopped = true } }
     let muxer: Muxer
     do throws(FFmpegError) {
       muxer = try Muxer(ingest.tracks)
@@ -176,6 +177,9 @@ public final class MediaSource: Sendable {
       switch next {
       case .packet(let packet):
         if let due = pacer?.due(unsafe packet.pointer.pointee.dts, now: monotonicNow()) {
+          if pacer?.isBehind == true {
+            monitor.change { $0.note("the input, or its transcoding, is slower than its timestamps say") }
+          }
           switch wait(monitor, until: due, &writer, emit, { $0.isStopped ? .stop : nil }) {
           case .stop:
             _ = writer.finish(emit)

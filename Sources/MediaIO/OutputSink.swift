@@ -43,16 +43,14 @@ public final class OutputSink: Sendable {
   ///
   /// A stream that is not our own may have none that begins a chunk.
   static let entryPatience: Int64 = 3_000_000_000
-  /// How long `finish()` waits for a reader that has stopped reading, in nanoseconds.
-  static let finishPatience: Int64 = 2_000_000_000
-
   private struct State {
     var queue: OutputQueue
     var statistics = Statistics()
     var hasStarted = false
     var firstOffer: Int64?
-    /// Set by `finish()`: when to give up.
+    /// Set by `finish()`: when to give up a reader that does not read, and how long a player may take then.
     var deadline: Int64?
+    var playerPatience: Int64 = 0
     var isDone = false
   }
 
@@ -108,7 +106,7 @@ public final class OutputSink: Sendable {
     let hasThread = startThread {
       writer.run(state)
       if descriptor != STDOUT_FILENO { writer.close(state) }
-      writer.player?.end(patience: 5_000_000_000)
+      writer.player?.end(patience: state.read { $0.playerPatience })
       state.change { $0.isDone = true }
     }
     guard hasThread else {
@@ -170,10 +168,15 @@ public final class OutputSink: Sendable {
 
   /// Writes what waits, closes the destination and waits until that is done.
   ///
-  /// A reader that has stopped reading is given two seconds; a player then has five to show what it has.
+  /// A reader that has stopped reading is given that patience; a player then has twice as long to show what it has.
   @discardableResult
-  public func finish() -> Statistics {
-    state.change { $0.deadline = $0.deadline ?? monotonicNow() &+ Self.finishPatience }
+  public func finish(patience: Duration = .seconds(2)) -> Statistics {
+    let (seconds, attoseconds) = patience.components
+    let nanoseconds = max(0, min(seconds, 3600)) &* 1_000_000_000 &+ attoseconds / 1_000_000_000
+    state.change { state in
+      state.playerPatience = 2 &* nanoseconds
+      state.deadline = state.deadline ?? monotonicNow() &+ nanoseconds
+    }
     _ = state.wait { $0.isDone ? () : nil }
     return statistics
   }

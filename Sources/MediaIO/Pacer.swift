@@ -9,6 +9,8 @@ struct Pacer {
 
   /// The wall clock at decoding time zero.
   private var anchor: Int64?
+  /// Whether the schedule had to move because packets came too late.
+  private(set) var isBehind = false
 
   /// - Parameters:
   ///   - time: the packet's decoding time in ticks of 90 kHz.
@@ -18,6 +20,7 @@ struct Pacer {
     let (whole, rest) = time.quotientAndRemainder(dividingBy: Timeline.rate)
     let offset = whole &* 1_000_000_000 &+ rest &* 100_000 / 9
     if let anchor, now &- (anchor &+ offset) <= Self.tolerance { return anchor &+ offset }
+    isBehind = isBehind || anchor != nil
     anchor = now &- offset
     return now
   }

@@ -7,16 +7,18 @@ struct Player {
   /// The end of the pipe that is written to.
   let inlet: Int32
 
-  /// Programs that are looked for, in this order, and how they play MPEG-TS from a pipe without delay.
+  /// Programs that are looked for, in this order, and how they play MPEG-TS from a pipe soon.
+  ///
+  /// Neither is told to keep no buffer: it would throw away the first picture, which it probes.
   private static let known: [[String]] = [
     [
       "ffplay", "-hide_banner", "-loglevel", "fatal", "-nostats", "-window_title", "Freshet", "-autoexit",
-      "-fflags", "nobuffer", "-flags", "low_delay", "-framedrop", "-probesize", "1000000", "-analyzeduration",
-      "500000", "-f", "mpegts", "-i", "pipe:0",
+      "-framedrop", "-probesize", "1000000", "-analyzeduration", "500000", "-f", "mpegts", "-i", "pipe:0",
     ],
     [
-      "mpv", "--profile=low-latency", "--no-terminal", "--title=Freshet", "--demuxer=lavf",
-      "--demuxer-lavf-format=mpegts", "-",
+      "mpv", "--no-terminal", "--title=Freshet", "--cache=no", "--audio-buffer=0.1", "--demuxer=lavf",
+      "--demuxer-lavf-format=mpegts", "--demuxer-lavf-analyzeduration=0.5",
+      "--demuxer-lavf-probesize=1000000", "-",
     ],
   ]
 

@@ -396,6 +396,32 @@ private func expectMonotone(_ bytes: [UInt8], location: SourceLocation = #_sourc
     #expect(Set(some).isSubset(of: all))
   }
 
+  @Test func `A live stream that is joined in the middle begins at a random access point`() throws {
+    let address = "udp://127.0.0.1:\(20_000 + Int.random(in: 0..<20_000))"
+    let isOver = Mutex(false)
+    let publisher = Support.Background {
+      while !isOver.withLock({ $0 }) {
+        _ = try? Support.run(
+          "ffmpeg",
+          [
+            "-v", "error", "-re", "-ss", "0.5", "-i", Clips.clock, "-t", "3", "-c", "copy", "-copyinkf", "-f",
+            "mpegts",
+            address + "?pkt_size=1316",
+          ]
+        )
+      }
+    }
+    defer {
+      isOver.withLock { $0 = true }
+      publisher.join()
+    }
+    let run = try Gathered(address, .init(pacing: .none), limit: 60)
+    #expect(run.end == .stopped)
+    #expect(run.chunks[0].isEntry && beginsEntry(run.chunks[0].bytes))
+    try expectDecodes(run.bytes)
+    #expect(try Set(pictures(of: "-", run.bytes)).isSubset(of: pictures(of: Clips.clock)))
+  }
+
   @Test func `Opening a listening input can be given up`() throws {
     let source = MediaSource("rtmp://127.0.0.1:\(20_000 + Int.random(in: 0..<20_000))/live?listen=1")
     let stopper = Support.Background { source.stop() }

@@ -82,6 +82,19 @@ import Testing
     #expect(sink.finish().failure == "the reader of the output has gone")
   }
 
+  @Test func `A reader that has stopped reading does not keep the end waiting`() throws {
+    let source = try Gathered(Clips.clock)
+    var ends: [Int32] = [-1, -1]
+    let isMade = unsafe pipe(&ends) == 0
+    #expect(isMade)
+    defer { close(ends[0]) }
+    let sink = try OutputSink.open(.descriptor(ends[1]))
+    write(source.chunks, to: sink)
+    let statistics = sink.finish(patience: .milliseconds(1))
+    #expect(statistics.failure == "the output stopped reading: the end of the stream was not written")
+    #expect(statistics.chunksDropped > 0)
+  }
+
   @Test func `A player reads what a file would hold`() throws {
     let folder = try TemporaryDirectory()
     let source = try Gathered(Clips.clock)
