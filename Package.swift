@@ -106,7 +106,7 @@ let package = Package(
     tests("Integrity", ["Support", "Crypto", "Integrity", "Wire"], resources: [.copy("Vectors")]),
     tests("Swarm", ["Support", pluginKit, "Swarm", "Lab", "Wire", "Integrity", "Tree", "Chain"]),
     tests("Topology", ["Support", pluginKit, "Branching", "Tree", "Chain", "Static"]),
-    tests("Net", ["Support", pluginKit, "Net", "UDP"]),
+    tests("Net", ["CAllocations", "Support", pluginKit, "Net", "UDP"]),
     tests("MediaIO", ["Support", "MediaIO"]),
     tests("Plugin", ["Support", pluginKit, "Node"]),
     tests("Command", ["Support", pluginKit, "freshet", "Swarm", "Integrity", "MediaIO", "Wire"]),

@@ -309,7 +309,12 @@ static void note_signal(int signal) {
 
 int freshet_signal_catch(int signal) {
   struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
-  return sigaction(signal, &action, NULL) < 0 ? -errno : 0;
+  if (sigaction(signal, &action, NULL) < 0) return -errno;
+  // Whoever started the process, or made the thread, may have blocked it.
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  sigaddset(&wanted, signal);
+  return -pthread_sigmask(SIG_UNBLOCK, &wanted, NULL);
 }
 
 int freshet_signal_release(int signal) {

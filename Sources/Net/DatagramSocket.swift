@@ -34,6 +34,8 @@ package import PluginKit
     package var unreachable: UInt64 = 0
     /// Packets whose parts do not lie in the bytes given.
     package var malformed: UInt64 = 0
+
+    package init() {}
   }
 
   package let descriptor: Int32
