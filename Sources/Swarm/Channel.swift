@@ -1,0 +1,195 @@
+import PluginKit
+import Wire
+
+/// One channel to another peer (RFC 7574, section 3.11).
+///
+///     opening ──answer──▶ open ──goodbye, silence, lie──▶ free
+///        first handshake ▶ halfOpen ──any datagram with our number──▶ open
+struct Channel {
+  enum Phase: Equatable {
+    case free
+    /// We sent the first handshake and wait for the answer.
+    case opening
+    /// We answered a first handshake; the other side must still show that it got the answer.
+    case halfOpen
+    case open
+  }
+
+  /// Whether the other side speaks our extension.
+  enum Speech: Equatable {
+    /// It may; nothing was proven yet.
+    case unknown
+    /// A plain RFC 7574 peer.
+    case plain
+    /// It proved its id.
+    case proven
+  }
+
+  /// A chunk that waits to be sent.
+  struct Queued {
+    var chunk: UInt64
+    var deadline: Duration
+    var note: UInt64 = 0
+    /// Whether it goes out on its first forwarding, as it came.
+    var isFresh: Bool
+  }
+
+  /// A chunk that is under way.
+  struct Sent {
+    var chunk: UInt64
+    var bytes: Int
+    var at: Duration
+    var isAcknowledged = false
+  }
+
+  /// A standing rule of the topology.
+  struct Route {
+    var stripe: Int
+    var from: UInt64
+  }
+
+  /// A signature that came ahead of its chunk (RFC 7574, section 6.1.1).
+  struct EarlySignature {
+    var chunk: UInt64
+    var timestamp: UInt64
+    var signature: [UInt8]
+  }
+
+  /// What we ask of the other side.
+  struct PendingAsk {
+    var ask: Extension.Ask
+    var tries = 0
+    var next: Duration
+  }
+
+  /// Bounds on what the other side can make us hold.
+  static let queueLimit = 16_384
+  static let earlySignatureLimit = 256
+  static let falseChunkLimit = 3
+
+  var phase: Phase
+  var speech = Speech.unknown
+  let local: UInt32
+  var remote: UInt32 = 0
+  var address: Address
+  var peer: PeerRef
+  var isInitiator: Bool
+  var opened: Duration
+  var supported = MessageSet.rfc7574
+  /// How many chunks the other side keeps.
+  var theirWindow: UInt64 = .max
+
+  // Liveness.
+  var lastHeard: Duration
+  var lastSent: Duration
+  var sentSinceHeard = 0
+  var handshakeTries = 0
+  var nextHandshake: Duration?
+  var nextHello: Duration?
+  var helloTries = 0
+  var nextPing: Duration?
+  var hasGreeted = false
+
+  // Who it is.
+  var hello: Hello?
+  var wantsDescriptor = false
+
+  // What we get from it.
+  var parentStripes: StripeSet = []
+  var pendingAsk: PendingAsk?
+  /// An ask that waits until the other side has proven its id.
+  var available = IntervalSet()
+  var isSpare = false
+  /// A plain peer that feeds us: we pull all that it has.
+  var isPulled = false
+  var isChokingUs = false
+  var outstanding = 0
+  var falseChunks = 0
+  var chunksFrom: UInt64 = 0
+  var repairsFrom: UInt64 = 0
+  var lastProgress: Duration
+  var early: [EarlySignature] = []
+  var silenceReported: Duration?
+
+  // Acknowledgements that we owe.
+  var owedAck: ChunkRange?
+  var owedDelay: UInt64 = 0
+  var owedCount = 0
+  var ackDeadline: Duration?
+
+  // What it gets from us.
+  var lastAnswer: Extension.Answer?
+  var verdict: Extension.Answer?
+  var purpose: Purpose?
+  /// What the other side granted us.
+  var claimed: Purpose?
+  /// Whom the other side named when it said goodbye.
+  var farewell: [Candidate] = []
+  var routes: [Route] = []
+  var isServed = false
+  var weChoke = false
+  var wantsHaves = false
+  var isAnnounced = false
+  var saidHave: ChunkRange?
+  var nextHave: Duration = .zero
+  var urgent = Ring<Queued>()
+  var queue = Ring<Queued>()
+  var flight = Ring<Sent>()
+  var congestion = CongestionControl()
+  var nextRelease: Duration?
+  var sentBytes: UInt64 = 0
+  var lateSince: UInt64 = 0
+
+  init(
+    phase: Phase,
+    local: UInt32,
+    address: Address,
+    peer: PeerRef,
+    isInitiator: Bool,
+    now: Duration
+  ) {
+    self.phase = phase
+    self.local = local
+    self.address = address
+    self.peer = peer
+    self.isInitiator = isInitiator
+    opened = now
+    lastHeard = now
+    lastSent = now
+    lastProgress = now
+  }
+
+  var isOpen: Bool { phase == .open }
+  var isFree: Bool { phase == .free }
+  /// Whether chunks flow to it by routes or requests.
+  var isChild: Bool { !routes.isEmpty || isServed }
+  var isParent: Bool { !parentStripes.isEmpty || isPulled }
+
+  /// Whether the other side understands a message; what it does not is never sent.
+  func understands(_ type: UInt8) -> Bool { supported.contains(type) }
+
+  /// What the other side has, after its own window.
+  func has(_ chunk: UInt64) -> Bool {
+    guard let highest = available.highest, available.contains(chunk) else { return false }
+    return theirWindow == .max || highest - min(chunk, highest) < theirWindow
+  }
+
+  var queuedBytes: Int { (urgent.count + queue.count) * CongestionControl.segment }
+
+  func sentRecently(_ chunk: UInt64, since: Duration) -> Bool {
+    var index = flight.count - 1
+    while index >= 0 {
+      let sent = flight[index]
+      if sent.at < since { return false }
+      if sent.chunk == chunk, !sent.isAcknowledged { return true }
+      index -= 1
+    }
+    return false
+  }
+
+  func isQueued(_ chunk: UInt64) -> Bool {
+    for index in 0..<urgent.count where urgent[index].chunk == chunk { return true }
+    for index in 0..<queue.count where queue[index].chunk == chunk { return true }
+    return false
+  }
+}

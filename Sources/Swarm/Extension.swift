@@ -1,0 +1,189 @@
+import PluginKit
+import Wire
+
+/// What Freshet peers say to each other beside the RFC's messages.
+///
+/// Kind and body of the one extension message. All integers are big-endian; every list has a bound. Bodies come from
+/// strangers: reading one gives nil rather than half a value.
+enum Extension {
+  enum Kind: UInt8 {
+    case hello = 1
+    case descriptor = 2
+    case ask = 3
+    case answer = 4
+    case stop = 5
+    case goodbye = 6
+    case message = 7
+    case ping = 8
+    case pong = 9
+    case note = 10
+  }
+
+  /// Asks for stripes, or for a connection of another purpose.
+  struct Ask: Equatable {
+    var number: UInt16
+    var purpose: Purpose
+    var stripes: StripeSet
+    var from: UInt64?
+    var note: [UInt8]
+
+    func encode() -> [UInt8] {
+      var bytes: [UInt8] = []
+      bytes.appendInteger(number)
+      bytes.append(purpose.rawValue)
+      bytes.appendInteger(stripes.rawValue)
+      bytes.append(from == nil ? 0 : 1)
+      bytes.appendInteger(from ?? 0)
+      bytes += note.prefix(Inbound.noteLimit)
+      return bytes
+    }
+
+    init(number: UInt16, purpose: Purpose, stripes: StripeSet, from: UInt64?, note: [UInt8]) {
+      self.number = number
+      self.purpose = purpose
+      self.stripes = stripes
+      self.from = from
+      self.note = note
+    }
+
+    init?(_ body: RawSpan) {
+      var reader = ByteReader(body)
+      do throws(DecodeError) {
+        number = try reader.read()
+        guard let purpose = Purpose(rawValue: try reader.read()) else { return nil }
+        self.purpose = purpose
+        stripes = StripeSet(rawValue: try reader.read())
+        let hasFrom = try reader.read(UInt8.self) != 0
+        let first = try reader.read(UInt64.self)
+        from = hasFrom ? first : nil
+      } catch { return nil }
+      guard reader.remaining <= Inbound.noteLimit, let rest = reader.rest() else { return nil }
+      note = rest
+    }
+  }
+
+  /// The answer to an ask.
+  struct Answer: Equatable {
+    var number: UInt16
+    var isAccepted: Bool
+    var stripes: StripeSet
+    /// The first chunk that will be pushed.
+    var from: UInt64?
+    var redirect: [Suggestion]
+    var note: [UInt8]
+
+    func encode() -> [UInt8] {
+      var bytes: [UInt8] = []
+      bytes.appendInteger(number)
+      bytes.append((isAccepted ? 1 : 0) | (from == nil ? 0 : 2))
+      bytes.appendInteger(stripes.rawValue)
+      bytes.appendInteger(from ?? 0)
+      Suggestion.encode(redirect, to: &bytes)
+      bytes += note.prefix(Inbound.noteLimit)
+      return bytes
+    }
+
+    init(
+      number: UInt16,
+      isAccepted: Bool,
+      stripes: StripeSet,
+      from: UInt64? = nil,
+      redirect: [Suggestion] = [],
+      note: [UInt8] = []
+    ) {
+      self.number = number
+      self.isAccepted = isAccepted
+      self.stripes = stripes
+      self.from = from
+      self.redirect = redirect
+      self.note = note
+    }
+
+    init?(_ body: RawSpan) {
+      var reader = ByteReader(body)
+      do throws(DecodeError) {
+        number = try reader.read()
+        let flags = try reader.read(UInt8.self)
+        isAccepted = flags & 1 != 0
+        stripes = StripeSet(rawValue: try reader.read())
+        let first = try reader.read(UInt64.self)
+        from = flags & 2 != 0 ? first : nil
+      } catch { return nil }
+      guard let rest = reader.rest() else { return nil }
+      var offset = 0
+      guard let redirect = Suggestion.decode(rest, at: &offset), rest.count - offset <= Inbound.noteLimit else {
+        return nil
+      }
+      self.redirect = redirect
+      note = Array(rest[offset...])
+    }
+  }
+
+  /// A peer that a refusal or a goodbye names.
+  struct Suggestion: Equatable {
+    var contact: Contact
+    var isAttached: Bool
+
+    static func encode(_ list: [Suggestion], to bytes: inout [UInt8]) {
+      let list = list.prefix(TopologyContext.redirectLimit)
+      bytes.append(UInt8(list.count))
+      for suggestion in list {
+        bytes.append(suggestion.isAttached ? 1 : 0)
+        suggestion.contact.encode(into: &bytes)
+      }
+    }
+
+    static func decode(_ bytes: [UInt8], at offset: inout Int) -> [Suggestion]? {
+      guard offset < bytes.count, Int(bytes[offset]) <= TopologyContext.redirectLimit else { return nil }
+      let count = Int(bytes[offset])
+      offset += 1
+      var list: [Suggestion] = []
+      for _ in 0..<count {
+        guard offset < bytes.count else { return nil }
+        let isAttached = bytes[offset] != 0
+        offset += 1
+        guard let contact = Contact.decode(bytes, at: &offset) else { return nil }
+        list.append(Suggestion(contact: contact, isAttached: isAttached))
+      }
+      return list
+    }
+  }
+
+  /// A peer's state, said at each ping so that candidates stay known.
+  struct Ping: Equatable {
+    var token: UInt64
+    var isAttached: Bool
+    var depth: UInt16
+
+    func encode() -> [UInt8] {
+      var bytes: [UInt8] = []
+      bytes.appendInteger(token)
+      bytes.append(isAttached ? 1 : 0)
+      bytes.appendInteger(depth)
+      return bytes
+    }
+
+    init(token: UInt64, isAttached: Bool, depth: UInt16) {
+      self.token = token
+      self.isAttached = isAttached
+      self.depth = depth
+    }
+
+    init?(_ body: RawSpan) {
+      var reader = ByteReader(body)
+      do throws(DecodeError) {
+        token = try reader.read()
+        isAttached = try reader.read(UInt8.self) != 0
+        depth = try reader.read()
+      } catch { return nil }
+    }
+  }
+}
+
+extension ByteReader {
+  /// Copies what is left.
+  mutating func rest() -> [UInt8]? {
+    guard let span = try? read(count: remaining) else { return nil }
+    return unsafe span.withUnsafeBytes { unsafe Array($0) }
+  }
+}

@@ -1,0 +1,105 @@
+import Integrity
+import PluginKit
+import Wire
+
+/// The hello: who a peer is, proven by an Ed25519 signature over both channel numbers.
+///
+/// The numbers are random and known to both ends only, so a hello cannot be replayed on another channel. It begins with
+/// the magic that must match before anything else of the extension is said.
+struct HelloMessage: Equatable {
+  private static let magic: UInt64 = 0x4652_4553_4845_5401
+  private static let purpose = Array("freshet hello 1\0".utf8)
+  /// The most that a peer may claim to carry, in bits per second.
+  private static let rateLimit: UInt64 = 1 << 50
+
+  /// Whether the sender has seen our hello.
+  var isReply: Bool
+  /// Whether the sender lacks the swarm's descriptor.
+  var wantsDescriptor: Bool
+  var hello: Hello
+
+  func encode(_ identity: PeerIdentity, from sender: UInt32, to receiver: UInt32) -> [UInt8]? {
+    var body: [UInt8] = []
+    body.appendInteger(Self.magic)
+    body.append(
+      (isReply ? 1 : 0) | (wantsDescriptor ? 2 : 0) | (hello.isAttached ? 4 : 0)
+        | (hello.capacity.isReachable ? 8 : 0)
+    )
+    body.appendInteger(hello.depth.map { UInt16(clamping: $0) } ?? .max)
+    body.appendInteger(hello.capacity.upload)
+    body.appendInteger(hello.capacity.download)
+    body.appendInteger(UInt32(clamping: hello.capacity.uptime.components.seconds))
+    body.append(hello.address.tag)
+    body.append(UInt8(hello.address.count))
+    body += hello.address.bytes
+    body += identity.publicKey
+    guard let signature = try? identity.sign(Self.signed(body[...], sender, receiver).span.bytes) else { return nil }
+    return body + signature
+  }
+
+  /// Reads a hello that came on the channel between `sender` and `receiver`; nil unless its proof holds.
+  ///
+  /// An address of zeros stands for where the datagram came from.
+  init?(_ span: RawSpan, from sender: UInt32, to receiver: UInt32, observed: Address) {
+    var reader = ByteReader(span)
+    guard let body = reader.rest(), body.count > PeerIdentity.signatureLength else { return nil }
+    let signature = Array(body.suffix(PeerIdentity.signatureLength))
+    let claim = body.dropLast(PeerIdentity.signatureLength)
+    var fields = unsafe ByteReader(claim.span.bytes)
+    let publicKey: [UInt8]
+    do throws(DecodeError) {
+      guard try fields.read(UInt64.self) == Self.magic else { return nil }
+      let flags = try fields.read(UInt8.self)
+      let depth = try fields.read(UInt16.self)
+      let upload = min(try fields.read(UInt64.self), Self.rateLimit)
+      let download = min(try fields.read(UInt64.self), Self.rateLimit)
+      let uptime = try fields.read(UInt32.self)
+      let tag = try fields.read(UInt8.self)
+      let count = Int(try fields.read(UInt8.self))
+      var bytes: [UInt8] = []
+      for _ in 0..<count { bytes.append(try fields.read()) }
+      guard fields.remaining == 32, let key = fields.rest(), var address = Address(tag: tag, bytes: bytes) else {
+        return nil
+      }
+      if address.bytes.dropLast(2).allSatisfy({ $0 == 0 }) { address = observed }
+      publicKey = key
+      guard let id = PeerID(PeerIdentity.id(of: key)) else { return nil }
+      isReply = flags & 1 != 0
+      wantsDescriptor = flags & 2 != 0
+      hello = Hello(
+        id: id,
+        capacity: Capacity(
+          upload: upload,
+          download: download,
+          isReachable: flags & 8 != 0,
+          uptime: .seconds(Int64(uptime))
+        ),
+        isAttached: flags & 4 != 0,
+        depth: depth == .max ? nil : Int(depth),
+        address: address
+      )
+    } catch { return nil }
+    let signed = Self.signed(claim, sender, receiver)
+    guard
+      unsafe PeerIdentity.verify(
+        publicKey: publicKey.span.bytes,
+        signature: signature.span.bytes,
+        of: signed.span.bytes
+      )
+    else { return nil }
+  }
+
+  init(isReply: Bool, wantsDescriptor: Bool, hello: Hello) {
+    self.isReply = isReply
+    self.wantsDescriptor = wantsDescriptor
+    self.hello = hello
+  }
+
+  private static func signed(_ body: ArraySlice<UInt8>, _ sender: UInt32, _ receiver: UInt32) -> [UInt8] {
+    var bytes = purpose
+    bytes.appendInteger(sender)
+    bytes.appendInteger(receiver)
+    bytes += body
+    return bytes
+  }
+}

@@ -1,0 +1,265 @@
+import PluginKit
+import Wire
+
+// Opening and closing channels (RFC 7574, sections 3.1.1 and 12.1).
+extension Peer {
+  /// The messages that we understand; what is not here must not be sent to us.
+  private var spoken: MessageSet {
+    var set = MessageSet([
+      MessageType.handshake, MessageType.data, MessageType.ack, MessageType.have, MessageType.signedIntegrity,
+      MessageType.request, MessageType.cancel, MessageType.choke, MessageType.unchoke,
+    ])
+    if !speaksPlain { set.insert(Message.extensionType) }
+    return set
+  }
+
+  private func options(_ role: HandshakeRole) -> HandshakeOptions {
+    HandshakeOptions(
+      minimumVersion: role == .initiator ? 1 : nil,
+      swarmID: role == .initiator ? configuration.swarmID.bytes : nil,
+      integrity: .signAll,
+      signatureAlgorithm: configuration.swarmID.algorithm.rawValue,
+      addressing: configuration.addressing,
+      discardWindow: window.size,
+      supported: spoken,
+      chunkSize: configuration.chunkSize
+    )
+  }
+
+  /// Whether what a peer says of the swarm is what we know of it; any doubt means no.
+  private func agrees(_ view: borrowing HandshakeView, as role: HandshakeRole) -> Bool {
+    guard !view.isClosing, view.missingOption(from: role) == nil, let version = view.version,
+      version >= 1, (view.minimumVersion ?? 1) <= 1, view.integrity == .signAll,
+      view.signatureAlgorithm == configuration.swarmID.algorithm.rawValue,
+      view.addressing == configuration.addressing, view.chunkSize == configuration.chunkSize,
+      let window = view.discardWindow, window > 0
+    else { return false }
+    guard let id = view.swarmID else { return role == .responder }
+    return id.equals(configuration.swarmID.bytes)
+  }
+
+  mutating func read(_ datagram: Span<UInt8>, from address: Address) {
+    do throws(DecodeError) {
+      var reader = try DatagramReader(datagram)
+      if reader.destination == 0 {
+        try greet(&reader, from: address)
+        return
+      }
+      guard let index = byLocal[reader.destination], channels[index].address == address, !isBanned(address)
+      else { return }
+      switch channels[index].phase {
+      case .free: return
+      case .opening:
+        guard try readAnswer(index, &reader) else { return }
+      case .halfOpen:
+        heard(index)
+        open(index)
+      case .open: heard(index)
+      }
+      try readMessages(index, &reader, datagram)
+    } catch {
+      counters.rejected += 1
+    }
+  }
+
+  /// A first handshake. Nothing is answered to one that fails a check, as it may be spoofed.
+  private mutating func greet(_ reader: inout DatagramReader, from address: Address) throws(DecodeError) {
+    guard leaving == nil, !isBanned(address), reader.nextType == MessageType.handshake,
+      case .handshake(let view)? = try reader.next(plainFormat), agrees(view, as: .initiator)
+    else { return }
+    let known = channels.firstIndex { channel in
+      !channel.isFree && !channel.isInitiator && channel.address == address && channel.remote == view.source
+    }
+    if let known {
+      sendAnswer(known)
+      return
+    }
+    let inbound = channels.count { !$0.isFree && !$0.isInitiator }
+    guard inbound < Self.inboundLimit,
+      let index = makeChannel(.halfOpen, address: address, peer: directory.peer(at: address), isInitiator: false)
+    else { return }
+    channels[index].remote = view.source
+    channels[index].supported = view.understood
+    channels[index].theirWindow = view.discardWindow ?? .max
+    sendAnswer(index)
+    // What else a first datagram may carry is little and can wait; the rest is heavy and must not be there.
+  }
+
+  private mutating func sendAnswer(_ index: Int) {
+    let channel = channels[index]
+    let options = options(.responder)
+    send(index) { bytes in WireFormat.appendHandshake(source: channel.local, options, to: &bytes) }
+  }
+
+  /// Opens a channel to a peer, if there is none yet.
+  @discardableResult
+  mutating func connect(to peer: PeerRef) -> Int? {
+    guard leaving == nil, let entry = directory[peer] else { return nil }
+    if let index = entry.channel, !channels[index].isFree { return index }
+    guard !isBanned(entry.address), entry.address != me.address,
+      let index = makeChannel(.opening, address: entry.address, peer: peer, isInitiator: true)
+    else { return nil }
+    directory[peer]?.channel = index
+    sendHandshake(index)
+    return index
+  }
+
+  mutating func sendHandshake(_ index: Int) {
+    let options = options(.initiator)
+    let local = channels[index].local
+    send(index) { bytes in WireFormat.appendHandshake(source: local, options, to: &bytes) }
+    channels[index].handshakeTries += 1
+    let wait = Duration.milliseconds(100) * (1 << min(channels[index].handshakeTries - 1, 3))
+    channels[index].nextHandshake = now + wait
+  }
+
+  /// The answer to our first handshake; false when it is none, or none that we can agree with.
+  private mutating func readAnswer(_ index: Int, _ reader: inout DatagramReader) throws(DecodeError) -> Bool {
+    guard reader.nextType == MessageType.handshake, case .handshake(let view)? = try reader.next(plainFormat) else {
+      return false
+    }
+    if view.isClosing {
+      lose(index, .unreachable)
+      return false
+    }
+    channels[index].remote = view.source
+    guard agrees(view, as: .responder) else {
+      sendClosing(index)
+      lose(index, .incompatible)
+      return false
+    }
+    channels[index].supported = view.understood
+    channels[index].theirWindow = view.discardWindow ?? .max
+    if channels[index].handshakeTries == 1 {
+      channels[index].congestion.measured(now - channels[index].opened)
+    }
+    heard(index)
+    open(index)
+    return true
+  }
+
+  /// The other side has shown that it really is where it says.
+  private mutating func open(_ index: Int) {
+    channels[index].phase = .open
+    channels[index].nextHandshake = nil
+    channels[index].nextPing = now + .seconds(1)
+    if !hasConnected {
+      hasConnected = true
+      notices.append(.connected)
+    }
+    if !speaksPlain, channels[index].understands(Message.extensionType) {
+      sendHello(index)
+    } else {
+      becomePlain(index)
+      if channels[index].isInitiator, channels[index].isOpen {
+        // The third datagram of the handshake, which opens the other side.
+        send(index) { _ in }
+      }
+    }
+  }
+
+  mutating func makeChannel(_ phase: Channel.Phase, address: Address, peer: PeerRef, isInitiator: Bool) -> Int? {
+    if phase == .halfOpen, channels.count(where: { $0.phase == .halfOpen }) >= Self.halfOpenLimit {
+      // Those who never come back make room for those who may.
+      let oldest = channels.indices.filter { channels[$0].phase == .halfOpen }.min {
+        channels[$0].opened < channels[$1].opened
+      }
+      if let oldest { free(oldest) }
+    }
+    let place = channels.firstIndex { $0.isFree }
+    guard place != nil || channels.count < Self.channelLimit else { return nil }
+    let channel = Channel(
+      phase: phase,
+      local: numbers.take(using: &random),
+      address: address,
+      peer: peer,
+      isInitiator: isInitiator,
+      now: now
+    )
+    let index = place ?? channels.count
+    if index < channels.count { channels[index] = channel } else { channels.append(channel) }
+    byLocal[channel.local] = index
+    return index
+  }
+
+  mutating func heard(_ index: Int) {
+    channels[index].lastHeard = now
+    channels[index].sentSinceHeard = 0
+    channels[index].silenceReported = nil
+  }
+
+  /// Tells the other side that we are gone, and whom it may try instead.
+  mutating func sayGoodbye(_ index: Int, redirect: [PeerRef]) {
+    guard channels[index].remote != 0, channels[index].isOpen else { return }
+    if channels[index].speech == .proven, !redirect.isEmpty {
+      var body: [UInt8] = []
+      Extension.Suggestion.encode(suggestions(redirect), to: &body)
+      sendExtension(index, .goodbye, body)
+    }
+    sendClosing(index)
+  }
+
+  private mutating func sendClosing(_ index: Int) {
+    send(index) { bytes in WireFormat.appendClosingHandshake(to: &bytes) }
+  }
+
+  /// A channel ends without our doing: the topology hears of it.
+  mutating func lose(_ index: Int, _ reason: LinkDownReason, redirect: [Candidate] = []) {
+    let channel = channels[index]
+    free(index)
+    let wasAsked = channel.pendingAsk != nil || channel.purpose != nil || channel.claimed != nil || channel.isServed
+    if topology != nil, wasAsked || reason == .lied {
+      events.append(.linkDown(channel.peer, reason, redirect: redirect))
+    }
+    if channel.isParent { noteParents() }
+  }
+
+  /// Gives a channel's place back; requests that went there go elsewhere.
+  mutating func free(_ index: Int) {
+    let channel = channels[index]
+    guard !channel.isFree else { return }
+    byLocal[channel.local] = nil
+    numbers.release(channel.local)
+    channels[index].phase = .free
+    if directory[channel.peer]?.channel == index { directory[channel.peer]?.channel = nil }
+    parents.removeAll { $0.peer == channel.peer }
+    reassign(from: index)
+  }
+
+  /// Ends a channel to a peer that sends what is false, and does not talk to it again for a while.
+  mutating func punish(_ index: Int) {
+    if banned.count >= Self.bannedLimit { banned.removeFirst() }
+    banned.append((channels[index].address, now + .seconds(600)))
+    lose(index, .lied)
+  }
+
+  func isBanned(_ address: Address) -> Bool {
+    !banned.isEmpty && banned.contains { $0.address == address && $0.until > now }
+  }
+
+  /// Sends one datagram without a body to a channel; `write` appends its messages.
+  mutating func send(_ index: Int, lane: Lane = .control, _ write: (inout [UInt8]) -> Void) {
+    outbox.begin()
+    WireFormat.appendChannel(channels[index].remote, to: &outbox.heads)
+    write(&outbox.heads)
+    counters.bytesOut &+= UInt64(outbox.pending)
+    channels[index].lastSent = now
+    channels[index].sentSinceHeard += 1
+    outbox.end(to: channels[index].address, lane: lane)
+  }
+
+  mutating func sendExtension(_ index: Int, _ kind: Extension.Kind, _ body: [UInt8]) {
+    guard channels[index].understands(Message.extensionType), body.count <= configuration.datagramLimit - 16 else {
+      return
+    }
+    send(index) { bytes in
+      unsafe WireFormat.appendExtension(kind: kind.rawValue, body: body.span.bytes, to: &bytes)
+    }
+  }
+}
+
+extension RawSpan {
+  func equals(_ bytes: [UInt8]) -> Bool {
+    unsafe withUnsafeBytes { unsafe $0.elementsEqual(bytes) }
+  }
+}

@@ -1,0 +1,332 @@
+import Integrity
+import PluginKit
+import Wire
+
+// What the messages of an open channel do (RFC 7574, section 3).
+extension Peer {
+  private struct Signature {
+    var chunk: UInt64
+    var timestamp: UInt64
+    /// Where it lies in the datagram.
+    var range: Range<Int>
+  }
+
+  mutating func readMessages(
+    _ index: Int,
+    _ reader: inout DatagramReader,
+    _ datagram: Span<UInt8>
+  ) throws(DecodeError) {
+    let local = channels[index].local
+    let format = speaksPlain ? plainFormat : extendedFormat
+    var signature: Signature?
+    var note: UInt64 = 0
+    while let message = try reader.next(format) {
+      switch message {
+      case .handshake(let view):
+        if view.isClosing {
+          lose(index, .closed, redirect: channels[index].farewell)
+          return
+        }
+      case .signedIntegrity(let chunks, let timestamp, let bytes):
+        guard chunks.lowerBound == chunks.upperBound else { return }
+        signature = Signature(
+          chunk: chunks.lowerBound,
+          timestamp: timestamp,
+          range: (reader.offset - bytes.byteCount)..<reader.offset
+        )
+      case .data(let chunks, let timestamp, let payload):
+        let chunk = chunks.lowerBound
+        if let found = signature, found.chunk == chunk {
+          let bytes = unsafe datagram.extracting(found.range).bytes
+          readData(
+            index,
+            chunk,
+            sent: timestamp,
+            payload: payload,
+            timestamp: found.timestamp,
+            signature: bytes,
+            note: note
+          )
+          signature = nil
+          note = 0
+        } else {
+          readLateData(index, chunk, sent: timestamp, payload: payload)
+        }
+      case .ack(let chunks, let delay): readAck(index, chunks, delay: delay)
+      case .have(let chunks): readHave(index, chunks)
+      case .request(let chunks): readRequest(index, chunks)
+      case .cancel(let chunks): drop(index, chunks)
+      case .choke:
+        channels[index].isChokingUs = true
+        reassign(from: index)
+        if channels[index].claimed != nil { events.append(.choked(channels[index].peer)) }
+      case .unchoke:
+        guard channels[index].isChokingUs else { break }
+        channels[index].isChokingUs = false
+        nextRepair = now
+        if channels[index].claimed != nil { events.append(.unchoked(channels[index].peer)) }
+      case .extensionMessage(let kind, let body):
+        if kind == Extension.Kind.note.rawValue {
+          var fields = ByteReader(body)
+          note = (try? fields.read(UInt64.self)) ?? 0
+        } else {
+          readExtension(index, kind, body)
+        }
+      case .integrity, .pexRequest, .pexResponse4, .pexResponse6, .pexCertificate:
+        break
+      }
+      // The message may have ended the channel.
+      guard index < channels.count, channels[index].local == local, channels[index].isOpen else { return }
+    }
+    // A signature without its chunk comes ahead of it, where both do not fit into one datagram.
+    if let signature { remember(index, signature, datagram) }
+  }
+
+  private mutating func remember(_ index: Int, _ signature: Signature, _ datagram: Span<UInt8>) {
+    guard isSolicited(index, signature.chunk), !window.contains(signature.chunk) else { return }
+    let bytes = unsafe datagram.extracting(signature.range).withUnsafeBufferPointer { unsafe Array($0) }
+    if channels[index].early.count >= Channel.earlySignatureLimit { channels[index].early.removeFirst() }
+    channels[index].early.append(
+      Channel.EarlySignature(chunk: signature.chunk, timestamp: signature.timestamp, signature: bytes)
+    )
+  }
+
+  private mutating func readLateData(_ index: Int, _ chunk: UInt64, sent: UInt64, payload: RawSpan) {
+    guard let place = channels[index].early.lastIndex(where: { $0.chunk == chunk }) else { return }
+    let early = channels[index].early.remove(at: place)
+    let bytes = early.signature
+    unsafe readData(
+      index,
+      chunk,
+      sent: sent,
+      payload: payload,
+      timestamp: early.timestamp,
+      signature: bytes.span.bytes,
+      note: 0
+    )
+  }
+
+  /// Whether we asked this peer for a chunk, by a stripe or by name.
+  private func isSolicited(_ index: Int, _ chunk: UInt64) -> Bool {
+    let channel = channels[index]
+    if channel.isPulled { return true }
+    if channel.parentStripes.contains(stripe: stripe(of: chunk)) { return true }
+    if let ask = channel.pendingAsk?.ask, ask.purpose == .data { return true }
+    return missing(chunk)?.source == index || wants.contains(.chunks) && channel.claimed != nil
+  }
+
+  func stripe(of chunk: UInt64) -> Int { Int(chunk % UInt64(descriptor?.stripes ?? 1)) }
+
+  private mutating func readData(
+    _ index: Int,
+    _ chunk: UInt64,
+    sent: UInt64,
+    payload: RawSpan,
+    timestamp: UInt64,
+    signature: RawSpan,
+    note: UInt64
+  ) {
+    if window.contains(chunk) {
+      counters.duplicate += 1
+      channels[index].lastProgress = now
+      if wants.contains(.duplicates) {
+        duplicateBatch.append(ChunkArrival(chunk: chunk, from: channels[index].peer, note: note))
+      }
+      owe(index, chunk, sent: sent)
+      return
+    }
+    guard isSolicited(index, chunk) else { return }
+    guard chunk >= window.first else {
+      counters.late += 1
+      return
+    }
+    if let lastChunk, chunk > lastChunk {
+      lied(index)
+      return
+    }
+    let below = window.held.highest(below: chunk).flatMap { window.timestamp(of: $0) }
+    let above = window.held.lowest(from: chunk).flatMap { window.timestamp(of: $0) }
+    guard
+      verifier.verify(chunk: chunk, timestamp: timestamp, signature: signature, payload: payload),
+      TimestampOrder.isConsistent(timestamp, below: below, above: above)
+    else {
+      lied(index)
+      return
+    }
+    let isLast = payload.byteCount < configuration.chunkSize
+    if isLast {
+      // Only the last chunk is short: a source that signs on behind it contradicts itself.
+      guard chunk >= window.newest ?? 0 else {
+        counters.rejected += 1
+        return
+      }
+      lastChunk = chunk
+    }
+    if expected == nil { begin(at: chunk) }
+    counters.verified += 1
+    channels[index].lastProgress = now
+    channels[index].chunksFrom += 1
+    if wants.contains(.chunks) {
+      arrivalBatch.append(ChunkArrival(chunk: chunk, from: channels[index].peer, note: note))
+    }
+    keep(
+      chunk,
+      timestamp: timestamp,
+      signature: signature,
+      payload: payload,
+      isEntry: configuration.beginsEntry(payload),
+      from: index
+    )
+    owe(index, chunk, sent: sent)
+  }
+
+  private mutating func lied(_ index: Int) {
+    counters.rejected += 1
+    channels[index].falseChunks += 1
+    if channels[index].falseChunks >= Channel.falseChunkLimit { punish(index) }
+  }
+
+  /// A verified chunk: into the window, and on to the next hop at once.
+  mutating func keep(
+    _ chunk: UInt64,
+    timestamp: UInt64,
+    signature: RawSpan,
+    payload: RawSpan,
+    isEntry: Bool,
+    from index: Int?
+  ) {
+    if let occupant = window.occupant(of: chunk), outbox.withdraw(occupant) > 0 { counters.late += 1 }
+    guard
+      window.store(
+        chunk,
+        timestamp: timestamp,
+        signature: signature,
+        payload: payload,
+        isEntry: isEntry,
+        arrival: now
+      )
+    else { return }
+    forward(chunk, from: index)
+    if index != nil {
+      counters.chunksIn += 1
+      if counters.firstChunkMilliseconds == nil { counters.firstChunkMilliseconds = now / .milliseconds(1) }
+    }
+    if let read = nextRead, chunk < read { counters.late += 1 }
+    chunksThisSecond += 1
+    if let last = lastArrival {
+      chunkInterval = (chunkInterval * 7 + min(now - last, .seconds(1))) / 8
+    }
+    lastArrival = now
+    found(chunk, from: index)
+  }
+
+  /// Notes that a chunk must be acknowledged with the biggest interval around it (RFC 7574, section 4.3.2).
+  private mutating func owe(_ index: Int, _ chunk: UInt64, sent: UInt64) {
+    guard let range = window.held.range(containing: chunk) else { return }
+    if let owed = channels[index].owedAck, !range.overlaps(owed) { sendAck(index) }
+    channels[index].owedAck = range
+    channels[index].owedDelay = wireClock &- sent
+    channels[index].owedCount += 1
+    if channels[index].owedCount >= Self.chunksPerAck {
+      sendAck(index)
+    } else if channels[index].ackDeadline == nil {
+      channels[index].ackDeadline = now + Self.ackDelay
+    }
+  }
+
+  /// How many chunks, and how long, an acknowledgement may wait for.
+  static let chunksPerAck = 8
+  static let ackDelay: Duration = .milliseconds(10)
+
+  mutating func sendAck(_ index: Int) {
+    guard let range = channels[index].owedAck, channels[index].understands(MessageType.ack) else { return }
+    let delay = channels[index].owedDelay
+    channels[index].owedAck = nil
+    channels[index].owedCount = 0
+    channels[index].ackDeadline = nil
+    send(index) { [plainFormat] bytes in plainFormat.appendAck(range, delay: delay, to: &bytes) }
+  }
+
+  private mutating func readAck(_ index: Int, _ chunks: ChunkRange, delay: UInt64) {
+    var bytes = 0
+    var newest: Duration?
+    for place in 0..<channels[index].flight.count {
+      let sent = channels[index].flight[place]
+      guard !sent.isAcknowledged, chunks.contains(sent.chunk) else { continue }
+      channels[index].flight[place].isAcknowledged = true
+      bytes += sent.bytes
+      newest = max(newest ?? sent.at, sent.at)
+    }
+    guard let newest else { return }
+    if channels[index].speech != .proven { channels[index].congestion.measured(now - newest) }
+    channels[index].congestion.acknowledged(bytes, delay: delay, now: now)
+    channels[index].available.insert(chunks)
+    // What was sent well before something that has arrived, and has not arrived, is lost.
+    let tolerance = max((channels[index].congestion.roundTrip ?? .milliseconds(20)) / 4, .milliseconds(5))
+    while let first = channels[index].flight.first {
+      if !first.isAcknowledged {
+        guard first.at + tolerance < newest else { break }
+        channels[index].congestion.lost(first.bytes, now: now)
+      }
+      channels[index].flight.removeFirst()
+    }
+    if !channels[index].urgent.isEmpty { drop(index, chunks) }
+    pump(index)
+  }
+
+  private mutating func readHave(_ index: Int, _ chunks: ChunkRange) {
+    // Nobody is believed to have what lies a whole window ahead.
+    var chunks = chunks
+    if let newest = window.newest {
+      let limit = newest &+ min(window.size, .max - newest)
+      guard chunks.lowerBound <= limit else { return }
+      chunks = chunks.lowerBound...min(chunks.upperBound, limit)
+    }
+    channels[index].available.insert(chunks)
+    if wants.contains(.haves) {
+      haveBatch.append(Advertisement(peer: channels[index].peer, chunks: chunks))
+    }
+    drop(index, chunks)
+    if channels[index].isPulled || channels[index].isSpare || channels[index].isParent {
+      extendHorizon()
+    }
+  }
+
+  private mutating func readRequest(_ index: Int, _ chunks: ChunkRange) {
+    if channels[index].speech == .unknown, !channels[index].understands(Message.extensionType) {
+      becomePlain(index)
+    }
+    if channels[index].weChoke {
+      send(index) { bytes in WireFormat.appendChoke(to: &bytes) }
+      return
+    }
+    guard channels[index].isServed || channels[index].purpose != nil else { return }
+    let since = now - (channels[index].congestion.roundTrip ?? .milliseconds(20)) * 9 / 10
+    var chunk = max(chunks.lowerBound, window.first)
+    let end = min(chunks.upperBound, window.newest ?? 0)
+    var count = 0
+    while chunk <= end, count < Self.requestLimit, channels[index].urgent.count < Self.requestLimit {
+      defer { chunk += 1 }
+      count += 1
+      guard window.contains(chunk), !channels[index].sentRecently(chunk, since: since),
+        !channels[index].isQueued(chunk)
+      else { continue }
+      channels[index].urgent.append(
+        Channel.Queued(chunk: chunk, deadline: now + configuration.patience, isFresh: false)
+      )
+    }
+    pump(index)
+  }
+
+  /// The most chunks that a peer can have asked for and not got.
+  static let requestLimit = 512
+
+  /// A CANCEL, or a HAVE or an ACK, which say the same (RFC 7574, section 3.8).
+  private mutating func drop(_ index: Int, _ chunks: ChunkRange) {
+    guard !channels[index].urgent.isEmpty || !channels[index].queue.isEmpty else { return }
+    channels[index].urgent.filter { !chunks.contains($0.chunk) }
+    if let first = channels[index].queue.first, chunks.contains(first.chunk) || chunks.lowerBound >= first.chunk {
+      channels[index].queue.filter { !chunks.contains($0.chunk) }
+    }
+  }
+}

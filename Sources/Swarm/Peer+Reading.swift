@@ -1,0 +1,49 @@
+public import Integrity
+public import PluginKit
+import Wire
+
+// Chunks in their order, for whoever plays or records them.
+extension Peer {
+  /// Calls `body` for each chunk that is next in order.
+  ///
+  /// A chunk that does not come is waited for as long as ``PeerConfiguration/patience`` says; `skipped` is how many
+  /// were given up just before this one. `timestamp` is when the source signed it.
+  public mutating func read(
+    now: Duration,
+    _ body: (
+      _ chunk: UInt64, _ payload: RawSpan, _ timestamp: NTPTimestamp, _ isEntry: Bool, _ skipped: UInt64
+    ) -> Void
+  ) {
+    self.now = now
+    var skipped: UInt64 = 0
+    blockedUntil = nil
+    while let next = nextRead {
+      if window.contains(next) {
+        let payload = unsafe window.bytes.span.bytes.extracting(window.payload(of: next).range)
+        let timestamp = NTPTimestamp(rawValue: window.timestamp(of: next) ?? 0)
+        body(next, payload, timestamp, window.isEntry(next), skipped)
+        readCount += 1
+        skipped = 0
+        nextRead = next + 1
+        if next == lastChunk {
+          hasReadLast = true
+          notices.append(.ended)
+        }
+        continue
+      }
+      guard let later = window.held.lowest(from: next) else { return }
+      let since = missing(next)?.since ?? window.arrival(of: later)
+      let limit = since + configuration.patience
+      guard next < window.first || now >= limit else {
+        blockedUntil = limit
+        return
+      }
+      skipped += later - next
+      counters.lost += later - next
+      nextRead = later
+    }
+  }
+
+  /// Whether the signed end of the stream has been read.
+  public var hasEnded: Bool { hasReadLast }
+}

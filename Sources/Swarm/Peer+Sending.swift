@@ -1,0 +1,167 @@
+import PluginKit
+import Wire
+
+// Chunks on their way to the next hop.
+extension Peer {
+  /// A chunk has come: everybody with a route for its stripe gets it.
+  mutating func forward(_ chunk: UInt64, from origin: Int?) {
+    let stripe = stripe(of: chunk)
+    for index in channels.indices where channels[index].isOpen && index != origin {
+      let isRouted = channels[index].routes.contains { $0.stripe == stripe && $0.from <= chunk }
+      guard isRouted, !channels[index].has(chunk) else { continue }
+      enqueue(chunk, to: index, note: 0, isFresh: true)
+      pump(index)
+    }
+  }
+
+  mutating func enqueue(_ chunk: UInt64, to index: Int, note: UInt64, isFresh: Bool = false) {
+    guard channels[index].queue.count < Channel.queueLimit else {
+      counters.late += 1
+      return
+    }
+    channels[index].queue.append(
+      Channel.Queued(chunk: chunk, deadline: now + configuration.patience, note: note, isFresh: isFresh)
+    )
+  }
+
+  /// A standing rule, which begins with what the window holds.
+  mutating func route(_ stripe: Int, to index: Int, from: UInt64?) {
+    let first = from ?? window.newestEntry ?? window.newest.map { $0 + 1 } ?? expected ?? 0
+    channels[index].routes.removeAll { $0.stripe == stripe }
+    channels[index].routes.append(Channel.Route(stripe: stripe, from: max(first, window.first)))
+    channels[index].queue.filter { [self] in self.stripe(of: $0.chunk) != stripe }
+    for range in window.held.ranges where range.upperBound >= first {
+      for chunk in max(range.lowerBound, first)...range.upperBound where self.stripe(of: chunk) == stripe {
+        guard !channels[index].has(chunk) else { continue }
+        enqueue(chunk, to: index, note: 0)
+      }
+    }
+    pump(index)
+  }
+
+  /// Sends what the channel may have now.
+  mutating func pump(_ index: Int) {
+    channels[index].nextRelease = nil
+    while true {
+      let isUrgent = !channels[index].urgent.isEmpty
+      guard let queued = isUrgent ? channels[index].urgent.first : channels[index].queue.first else { return }
+      guard window.contains(queued.chunk), queued.deadline > now else {
+        // Live data is never sent late.
+        removeFirst(index, isUrgent)
+        counters.late += 1
+        channels[index].lateSince += 1
+        continue
+      }
+      let size = window.length(of: queued.chunk) + window.signatureLength + 64
+      guard channels[index].congestion.allows(size, now: now) else {
+        channels[index].nextRelease = channels[index].congestion.nextChance(size, now: now)
+        return
+      }
+      guard uploadAllows(size) else {
+        channels[index].nextRelease = now + .milliseconds(2)
+        return
+      }
+      removeFirst(index, isUrgent)
+      transmit(queued, to: index, lane: isUrgent ? .urgent : .data)
+    }
+  }
+
+  private mutating func removeFirst(_ index: Int, _ isUrgent: Bool) {
+    if isUrgent {
+      channels[index].urgent.removeFirst()
+    } else {
+      channels[index].queue.removeFirst()
+    }
+  }
+
+  private mutating func transmit(_ queued: Channel.Queued, to index: Int, lane: Lane) {
+    let chunk = queued.chunk
+    let payload = window.payload(of: chunk)
+    let signature = window.signature(of: chunk)
+    guard let timestamp = window.timestamp(of: chunk) else { return }
+    let address = channels[index].address
+    let clock = wireClock
+    let headSize =
+      WireFormat.channelSize + plainFormat.signedIntegritySize + plainFormat.dataHeaderSize
+      + (queued.note == 0 ? 0 : 12)
+    outbox.begin()
+    WireFormat.appendChannel(channels[index].remote, to: &outbox.heads)
+    if queued.note != 0 {
+      var body: [UInt8] = []
+      body.appendInteger(queued.note)
+      unsafe WireFormat.appendExtension(kind: Extension.Kind.note.rawValue, body: body.span.bytes, to: &outbox.heads)
+    }
+    unsafe plainFormat.appendSignedIntegrity(
+      chunk...chunk,
+      timestamp: timestamp,
+      signature: window.bytes.span.bytes.extracting(signature),
+      to: &outbox.heads
+    )
+    if headSize + Int(payload.count) > configuration.datagramLimit {
+      // Both do not fit: the signature goes first, in a datagram of its own (RFC 7574, section 6.1.1).
+      counters.bytesOut &+= UInt64(outbox.pending)
+      outbox.end(to: address, lane: lane)
+      outbox.begin()
+      WireFormat.appendChannel(channels[index].remote, to: &outbox.heads)
+    }
+    plainFormat.appendDataHeader(chunk, timestamp: clock, to: &outbox.heads)
+    let size = outbox.pending + Int(payload.count)
+    outbox.end(
+      to: address,
+      body: payload,
+      chunk: chunk,
+      lane: lane,
+      deadline: queued.deadline,
+      arrival: queued.isFresh ? window.arrival(of: chunk) : .zero
+    )
+    counters.bytesOut &+= UInt64(size)
+    counters.chunksOut += 1
+    channels[index].lastSent = now
+    channels[index].sentSinceHeard += 1
+    channels[index].sentBytes += UInt64(size)
+    channels[index].congestion.sent(size, now: now)
+    channels[index].flight.append(Channel.Sent(chunk: chunk, bytes: size, at: now))
+    uploadTokens -= Double(size)
+    trimFlight(index)
+  }
+
+  /// The most chunks under way that are remembered for one channel.
+  private static let flightLimit = 8192
+
+  private mutating func trimFlight(_ index: Int) {
+    guard channels[index].flight.count > Self.flightLimit, let first = channels[index].flight.removeFirst() else {
+      return
+    }
+    if !first.isAcknowledged { channels[index].congestion.lost(first.bytes, now: now) }
+  }
+
+  /// The upload that the user gave us, as a bucket that holds a twentieth of a second.
+  private mutating func uploadAllows(_ bytes: Int) -> Bool {
+    let rate = Double(configuration.capacity.upload) / 8
+    guard rate > 0 else { return false }
+    let burst = max(rate / 20, 65_536)
+    uploadTokens = min(burst, uploadTokens + rate * ((now - uploadRefilled) / .seconds(1)))
+    uploadRefilled = now
+    return uploadTokens >= Double(bytes)
+  }
+
+  // MARK: - Telling what we have
+
+  /// HAVE is merged and goes at most this often.
+  static let haveInterval: Duration = .milliseconds(100)
+
+  mutating func sendHave(_ index: Int, _ range: ChunkRange) {
+    guard channels[index].isOpen, channels[index].understands(MessageType.have) else { return }
+    send(index) { [plainFormat] bytes in plainFormat.appendHave(range, to: &bytes) }
+  }
+
+  /// The biggest interval that holds the newest chunk, to those who want to know.
+  mutating func announce(_ index: Int) {
+    guard channels[index].wantsHaves, now >= channels[index].nextHave, let newest = window.newest,
+      let range = window.held.range(containing: newest), channels[index].saidHave != range
+    else { return }
+    channels[index].saidHave = range
+    channels[index].nextHave = now + Self.haveInterval
+    sendHave(index, range)
+  }
+}

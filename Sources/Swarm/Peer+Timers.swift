@@ -1,0 +1,190 @@
+import PluginKit
+import Wire
+
+// What happens because time passes.
+extension Peer {
+  /// Children hear from us at least this often, so that they can tell silence from a pause of the stream.
+  static let heartbeat: Duration = .milliseconds(50)
+  /// The shortest silence of a parent that counts.
+  static let shortestSilence: Duration = .milliseconds(150)
+  /// How long a silence is between two reports of it.
+  static let silenceInterval: Duration = .milliseconds(60)
+  /// A parent that is heard but brings nothing new, while others have more, is as good as silent.
+  static let stallLimit: Duration = .milliseconds(600)
+  /// RFC 7574, section 3.12: three minutes, and three datagrams without an answer.
+  static let deadAfter: Duration = .seconds(180)
+  /// The same between peers that ping each other every second.
+  static let freshetDeadAfter: Duration = .seconds(6)
+  static let keepAliveInterval: Duration = .seconds(25)
+  /// How long a handshake may take, and how long an open channel may be of no use.
+  static let openingLimit: Duration = .seconds(3)
+  static let halfOpenAge: Duration = .seconds(5)
+  static let idleLimit: Duration = .seconds(10)
+
+  /// When ``timeout(now:)`` wants to be called, if at all.
+  public var nextTimeout: Duration? {
+    guard !hasLeft else { return nil }
+    var next = nextSecond
+    if let nextRepair { next = min(next, nextRepair) }
+    if let leaving { next = min(next, leaving + .milliseconds(3000), now + .milliseconds(20)) }
+    for timer in timers { next = min(next, timer.at) }
+    if let blocked = blockedUntil { next = min(next, blocked) }
+    for channel in channels where !channel.isFree {
+      if let at = channel.nextHandshake { next = min(next, at) }
+      if let at = channel.nextHello { next = min(next, at) }
+      if let at = channel.nextPing { next = min(next, at) }
+      if let at = channel.ackDeadline { next = min(next, at) }
+      if let at = channel.nextRelease { next = min(next, at) }
+      if let at = channel.pendingAsk?.next, channel.speech == .proven { next = min(next, at) }
+      if let at = channel.congestion.silenceDeadline { next = min(next, at) }
+      if channel.wantsHaves, channel.saidHave?.upperBound != window.newest { next = min(next, channel.nextHave) }
+      if !channel.routes.isEmpty { next = min(next, channel.lastSent + Self.heartbeat) }
+      if !channel.parentStripes.isEmpty { next = min(next, silenceDeadline(channel)) }
+    }
+    return max(next, now)
+  }
+
+  /// Does what is due. Call it only after everything that has arrived was taken in.
+  public mutating func timeout(now: Duration) {
+    self.now = now
+    for index in channels.indices where !channels[index].isFree { timeout(index) }
+    extendWhileOrphaned()
+    repair()
+    let due = timers.filter { $0.at <= now }
+    if !due.isEmpty {
+      timers.removeAll { $0.at <= now }
+      for timer in due.sorted(by: { ($0.at, $0.number) < ($1.at, $1.number) }) { events.append(.timer(timer.number)) }
+    }
+    if now >= nextSecond { everySecond() }
+    settle()
+    finishLeaving()
+  }
+
+  private mutating func timeout(_ index: Int) {
+    let channel = channels[index]
+    switch channel.phase {
+    case .free: return
+    case .halfOpen:
+      if now - channel.opened >= Self.halfOpenAge { free(index) }
+      return
+    case .opening:
+      guard let at = channel.nextHandshake, at <= now else { return }
+      if now - channel.opened >= Self.openingLimit {
+        giveUpOpening(index)
+      } else {
+        sendHandshake(index)
+      }
+      return
+    case .open: break
+    }
+    if isDead(channel) {
+      lose(index, .silent)
+      return
+    }
+    if isUseless(channel) {
+      sayGoodbye(index, redirect: [])
+      free(index)
+      return
+    }
+    if let at = channel.nextHello, at <= now { repeatHello(index) }
+    if let at = channel.ackDeadline, at <= now { sendAck(index) }
+    if let at = channel.pendingAsk?.next, at <= now { sendAsk(index) }
+    guard channels[index].isOpen, channels[index].local == channel.local else { return }
+    if let at = channel.nextPing, at <= now {
+      if channel.speech == .proven {
+        sendPing(index)
+      } else {
+        channels[index].nextPing = now + .seconds(1)
+      }
+    }
+    if let at = channels[index].congestion.silenceDeadline, at <= now {
+      channels[index].congestion.silent(now: now)
+      channels[index].flight.removeAll()
+      pump(index)
+    }
+    if let at = channels[index].nextRelease, at <= now { pump(index) }
+    announce(index)
+    let quiet = channels[index].routes.isEmpty ? Self.keepAliveInterval : Self.heartbeat
+    if now - channels[index].lastSent >= quiet { send(index) { _ in } }
+    if !channel.parentStripes.isEmpty, now >= silenceDeadline(channel) { reportSilence(index) }
+  }
+
+  private mutating func giveUpOpening(_ index: Int) {
+    let address = channels[index].address
+    let peer = channels[index].peer
+    lose(index, .unreachable)
+    // Until the swarm is known, the link's addresses are all that there is.
+    if topology == nil, bootstrap.contains(address) { connect(to: peer) }
+  }
+
+  private func isDead(_ channel: Channel) -> Bool {
+    let limit = channel.speech == .proven ? Self.freshetDeadAfter : Self.deadAfter
+    return now - channel.lastHeard >= limit && channel.sentSinceHeard >= 3
+  }
+
+  /// A channel that only served to learn what the swarm runs.
+  private func isUseless(_ channel: Channel) -> Bool {
+    channel.speech == .proven && channel.claimed == nil && channel.purpose == nil && channel.pendingAsk == nil
+      && descriptor != nil && !channel.isPulled && now - channel.opened >= Self.idleLimit
+  }
+
+  /// When a parent has been silent for longer than three chunk intervals and two round trips.
+  private func silenceDeadline(_ channel: Channel) -> Duration {
+    let trip = channel.congestion.roundTrip ?? .milliseconds(20)
+    let limit = max(Self.shortestSilence, chunkInterval * 3 + trip * 2)
+    let heard = isStalled(channel) ? min(channel.lastHeard, channel.lastProgress + Self.stallLimit - limit) : channel.lastHeard
+    guard let reported = channel.silenceReported else { return heard + limit }
+    return max(reported + Self.silenceInterval, heard + limit)
+  }
+
+  private func isStalled(_ channel: Channel) -> Bool {
+    guard now - channel.lastProgress >= Self.stallLimit, lastChunk == nil, let newest = window.newest else {
+      return false
+    }
+    return channels.contains { $0.isOpen && $0.isSpare && ($0.available.highest ?? 0) > newest &+ 8 }
+  }
+
+  private mutating func reportSilence(_ index: Int) {
+    channels[index].silenceReported = now
+    reassign(from: index)
+    let since = isStalled(channels[index]) ? channels[index].lastProgress : channels[index].lastHeard
+    events.append(.silence(channels[index].peer, for: now - since))
+  }
+
+  private mutating func extendWhileOrphaned() {
+    guard expected != nil, !hasLivelyParent || channels.contains(where: { $0.isPulled }) else { return }
+    extendHorizon()
+  }
+
+  private mutating func everySecond() {
+    nextSecond = now + .seconds(1)
+    measuredRate = (measuredRate * 3 + chunksThisSecond * UInt64(configuration.chunkSize) * 8) / 4
+    chunksThisSecond = 0
+    banned.removeAll { $0.until <= now }
+    let floor = Double(streamRate) * 1.5 / 8
+    for index in channels.indices where channels[index].isOpen {
+      if channels[index].isChild { channels[index].congestion.floorRate = floor }
+      if wants.contains(.linkSamples) { sample(index) }
+      channels[index].lateSince = 0
+      channels[index].chunksFrom = 0
+      channels[index].repairsFrom = 0
+    }
+  }
+
+  private mutating func sample(_ index: Int) {
+    let channel = channels[index]
+    guard channel.claimed != nil || channel.purpose != nil || channel.isServed else { return }
+    events.append(
+      .linkSample(
+        channel.peer,
+        LinkSample(
+          roundTrip: channel.congestion.roundTrip ?? .zero,
+          queuedBytes: channel.queuedBytes,
+          rate: channel.congestion.rate,
+          loss: Double(channel.repairsFrom) / Double(max(channel.chunksFrom, 1)),
+          isStarved: channel.lateSince > 0
+        )
+      )
+    )
+  }
+}

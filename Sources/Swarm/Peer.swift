@@ -1,0 +1,298 @@
+public import Integrity
+public import PluginKit
+public import Wire
+
+/// One peer's part in one swarm: datagrams, chunks and a time in; datagrams, chunks and notices out.
+///
+/// A value without clock, socket, task or randomness of its own: a simulator and a live node drive the same code. The
+/// driver feeds it what came (``receive(_:from:now:)``), then takes what is to be sent (``flush(_:)``), and calls
+/// ``timeout(now:)`` when ``nextTimeout`` has come. All times are since the driver's start and never run backwards.
+public struct Peer {
+  /// The most channels at one time, and how many of those the other side may have opened.
+  public static let channelLimit = 512
+  static let inboundLimit = 448
+  static let halfOpenLimit = 128
+  static let bannedLimit = 256
+
+  let configuration: PeerConfiguration
+  let verifier: SignAll.Verifier
+  let signer: SignAll.Signer?
+  let plainFormat: WireFormat
+  let extendedFormat: WireFormat
+  let me: Contact
+  let numbers: ChannelNumbers
+  let directory = Directory()
+
+  var now: Duration
+  var random: Randomness
+  var outbox = Outbox()
+  var window: ChunkWindow
+  var channels: [Channel] = []
+  var byLocal: [UInt32: Int] = [:]
+  var banned: [(address: Address, until: Duration)] = []
+  var notices: [Notice] = []
+  var counters = Statistics()
+  let began: Duration
+
+  // Who tells us about the swarm.
+  var bootstrap: [Address] = []
+  var descriptor: SwarmDescriptor?
+  var signedDescriptor: [UInt8] = []
+  var speaksPlain = false
+  var hasConnected = false
+
+  // The topology and what it asked for.
+  var topology: (any Topology)?
+  var wants: WantedEvents = []
+  var topologyRandom: RandomSource
+  var events = Ring<TopologyEvent>()
+  var timers: [(number: UInt32, at: Duration)] = []
+  var parents: [(stripe: Int, peer: PeerRef, depth: Int)] = []
+  var arrivalBatch: [ChunkArrival] = []
+  var duplicateBatch: [ChunkArrival] = []
+  var haveBatch: [Advertisement] = []
+  var gapBatch: [Gap] = []
+  var lastAskNumber: UInt16 = 0
+
+  // What is missing.
+  var expected: UInt64?
+  var missing: [MissingChunk] = []
+  var nextRepair: Duration?
+  var chunkInterval: Duration = .milliseconds(5)
+  var lastArrival: Duration?
+
+  // Output.
+  var nextRead: UInt64?
+  var lastChunk: UInt64?
+  var hasReadLast = false
+  var readCount: UInt64 = 0
+  var blockedUntil: Duration?
+  var nextSecond: Duration
+  var measuredRate: UInt64 = 0
+  var chunksThisSecond: UInt64 = 0
+
+  // Sending within the upload that was given.
+  var uploadTokens: Double = 0
+  var uploadRefilled: Duration
+
+  var leaving: Duration?
+  /// Whether everything is done after ``leave(now:)``.
+  public private(set) var hasLeft = false
+
+  /// A peer that has not begun; ``start(bootstrap:now:)`` begins.
+  ///
+  /// - Throws: ``SwarmError`` when the swarm id holds no usable key, or a source has no key or no topology.
+  public init(_ configuration: PeerConfiguration, channels numbers: ChannelNumbers, now: Duration) throws(SwarmError)
+  {
+    self.configuration = configuration
+    self.numbers = numbers
+    self.now = now
+    began = now
+    uploadRefilled = now
+    nextSecond = now + .seconds(1)
+    do throws(IntegrityError) {
+      let key = try configuration.publicKey ?? StreamPublicKey(configuration.swarmID)
+      verifier = try SignAll.Verifier(key, addressing: configuration.addressing)
+      signer =
+        if let key = configuration.key { try SignAll.Signer(key, addressing: configuration.addressing) } else { nil }
+    } catch { throw .integrity(error) }
+    guard let id = PeerID(configuration.identity.id) else { preconditionFailure("an id has 32 bytes") }
+    me = Contact(id: id, address: configuration.address)
+    plainFormat = WireFormat(
+      addressing: configuration.addressing,
+      signatureLength: verifier.signatureLength,
+      chunkSize: configuration.chunkSize
+    )
+    var extended = plainFormat
+    extended.allowsExtensions = true
+    extendedFormat = extended
+    window = ChunkWindow(
+      size: configuration.window,
+      chunkSize: configuration.chunkSize,
+      signatureLength: verifier.signatureLength
+    )
+    random = configuration.seed.map { .seeded(RandomSource(seed: $0)) } ?? .system
+    topologyRandom = RandomSource(seed: random.next())
+    if configuration.role == .source { try beginSource() }
+  }
+
+  private mutating func beginSource() throws(SwarmError) {
+    guard let key = configuration.key else { throw .noKey }
+    let descriptor = SwarmDescriptor(
+      epoch: 1,
+      rate: configuration.rate,
+      stripes: configuration.stripes,
+      captureStart: NTPTimestamp(sinceUnixEpoch: configuration.clockOffset + now).rawValue,
+      validFrom: 0,
+      topology: configuration.topology,
+      parameters: configuration.topologyParameters
+    )
+    var signed = descriptor.encode()
+    do throws(IntegrityError) {
+      var signature: [UInt8] = []
+      try unsafe key.sign(statement: signed.span.bytes, into: &signature)
+      signed += signature
+    } catch { throw .integrity(error) }
+    signedDescriptor = signed
+    do throws(ParameterError) {
+      try adopt(descriptor)
+    } catch { throw .topology(error) }
+    settle()
+  }
+
+  /// Begins with the addresses of the link; a source needs none.
+  public mutating func start(bootstrap: [Address], now: Duration) {
+    self.now = now
+    self.bootstrap = bootstrap
+    for address in bootstrap { connect(to: directory.peer(at: address)) }
+    settle()
+  }
+
+  /// Answers ``Notice/discover(limit:)`` with what a discovery found.
+  public mutating func discovered(_ hints: [(address: Address, id: PeerID?)], now: Duration) {
+    self.now = now
+    let candidates = hints.prefix(64).map { hint in candidate(directory.peer(at: hint.address, id: hint.id)) }
+    events.append(.discovered(candidates))
+    settle()
+  }
+
+  /// Takes in one datagram.
+  public mutating func receive(_ datagram: Span<UInt8>, from address: Address, now: Duration) {
+    self.now = now
+    counters.bytesIn &+= UInt64(datagram.count)
+    read(datagram, from: address)
+    settle()
+  }
+
+  /// Whether a datagram to this channel is for this peer.
+  public func owns(_ channel: UInt32) -> Bool { byLocal[channel] != nil }
+
+  /// Signs a chunk and sends it on its way.
+  ///
+  /// `chunk` must be a number that the key has never signed; `isLast` ends the stream, and such a chunk must be
+  /// shorter than the others (RFC 7574, section 8.6).
+  public mutating func publish(
+    chunk: UInt64,
+    payload: RawSpan,
+    isEntry: Bool,
+    isLast: Bool,
+    now: Duration
+  ) throws(SwarmError) {
+    self.now = now
+    guard let signer else { throw .noKey }
+    guard lastChunk == nil else { throw .streamEnded }
+    let limit = configuration.chunkSize
+    guard payload.byteCount <= limit, !isLast || payload.byteCount < limit else {
+      throw .chunkTooLong(bytes: payload.byteCount, limit: isLast ? limit - 1 : limit)
+    }
+    guard chunk >= window.first, !window.contains(chunk) else { throw .chunkPublished(chunk) }
+    // Never before the chunk that came before it, whatever the clock does.
+    let clock = NTPTimestamp(sinceUnixEpoch: configuration.clockOffset + now)
+    let before = window.newest.flatMap { window.timestamp(of: $0) }.map(NTPTimestamp.init(rawValue:))
+    let timestamp = before.map { clock.isBefore($0) ? $0 : clock } ?? clock
+    do throws(IntegrityError) {
+      signature.removeAll(keepingCapacity: true)
+      try signer.sign(chunk: chunk, timestamp: timestamp.rawValue, payload: payload, into: &signature)
+    } catch { throw .integrity(error) }
+    if expected == nil { begin(at: chunk) }
+    if payload.byteCount < limit { lastChunk = chunk }
+    let made = signature
+    unsafe keep(
+      chunk,
+      timestamp: timestamp.rawValue,
+      signature: made.span.bytes,
+      payload: payload,
+      isEntry: isEntry,
+      from: nil
+    )
+    settle()
+  }
+
+  /// The signature under way; kept for its storage.
+  private var signature: [UInt8] = []
+
+  /// What the program should know, in order; forgotten when taken.
+  public mutating func takeNotices() -> [Notice] {
+    defer { notices.removeAll(keepingCapacity: true) }
+    return notices
+  }
+
+  /// Whether ``flush(_:)`` has something to hand over.
+  public var hasOutput: Bool { !outbox.isEmpty }
+
+  /// Hands over what is to be sent, then forgets it.
+  ///
+  /// The body of a packet lies in the chunk window and is borrowed during the call. `arrivals` says for each packet
+  /// when its chunk came here, if this is the chunk's first forwarding, and zero otherwise.
+  public mutating func flush(
+    _ body: (
+      _ packets: Span<Packet>, _ heads: RawSpan, _ bodies: RawSpan, _ arrivals: Span<Duration>
+    ) -> Void
+  ) {
+    guard !outbox.isEmpty else { return }
+    unsafe body(outbox.packets.span, outbox.heads.span.bytes, window.bytes.span.bytes, outbox.arrivals.span)
+    outbox.clear()
+  }
+
+  /// Says goodbye to everybody; a source, and a viewer of a stream that has ended, first sees its children through.
+  public mutating func leave(now: Duration) {
+    self.now = now
+    guard leaving == nil else { return }
+    leaving = now
+    events.append(.stop)
+    settle()
+    finishLeaving()
+  }
+
+  /// How long a peer that leaves waits for its children to have everything.
+  private static let drainLimit: Duration = .seconds(3)
+
+  mutating func finishLeaving() {
+    guard let leaving, !hasLeft else { return }
+    let isDrained = channels.allSatisfy { channel in
+      guard channel.isOpen, !channel.routes.isEmpty, let lastChunk else { return true }
+      return channel.available.contains(lastChunk) && channel.queue.isEmpty && channel.urgent.isEmpty
+    }
+    guard isDrained || now - leaving >= Self.drainLimit else { return }
+    for index in channels.indices where !channels[index].isFree {
+      sayGoodbye(index, redirect: [])
+      free(index)
+    }
+    hasLeft = true
+  }
+
+  /// What was counted, and how things stand.
+  public func statistics(now: Duration) -> Statistics {
+    var statistics = counters
+    statistics.timeMilliseconds = now / .milliseconds(1)
+    for channel in channels where channel.isOpen {
+      statistics.peers += 1
+      if channel.isChild { statistics.children += 1 }
+    }
+    if configuration.role == .source {
+      statistics.depth = 0
+    } else if let parent = parents.first {
+      statistics.depth = parent.depth
+      statistics.parent = directory[parent.peer].map { $0.address.description }
+    } else if let channel = channels.first(where: { $0.isPulled && $0.isOpen }) {
+      statistics.depth = 1
+      statistics.parent = channel.address.description
+    }
+    statistics.windowFill = Double(window.held.count) / Double(max(window.size, 1))
+    return statistics
+  }
+
+  /// Our clock as DATA carries it: microseconds since the Unix epoch (RFC 7574, section 8.6).
+  var wireClock: UInt64 { UInt64(bitPattern: (configuration.clockOffset + now).microseconds) }
+
+  /// Bits per second that the stream takes, as declared or as it comes, whichever is more.
+  var streamRate: UInt64 { max(descriptor?.rate ?? 0, measuredRate) }
+
+  var isAttached: Bool {
+    configuration.role == .source || !parents.isEmpty || channels.contains { $0.isOpen && $0.isPulled }
+  }
+
+  var depth: Int? {
+    configuration.role == .source ? 0 : parents.map(\.depth).max()
+  }
+}

@@ -1,0 +1,129 @@
+public import Integrity
+public import PluginKit
+public import Wire
+
+/// What a peer needs to take part in one swarm.
+public struct PeerConfiguration {
+  public var swarmID: SwarmID
+  public var role: Role
+  public var identity: PeerIdentity
+  /// Where others reach us; a host of zeros lets them take what they see.
+  public var address: Address
+  public var addressing = ChunkAddressing.chunkRanges32
+  /// Bytes of every chunk but the last.
+  public var chunkSize = 1316
+  /// How many chunks we keep.
+  public var window: UInt64 = 12_000
+  public var capacity = Capacity(upload: 20_000_000)
+  /// How long output waits for a missing chunk, and how long a queued one is worth sending.
+  public var patience: Duration = .seconds(2)
+  /// The most bytes of one datagram.
+  public var datagramLimit = 1472
+  /// Unix time at the host's time zero; DATA and signatures carry this plus the host's time.
+  public var clockOffset: Duration = .zero
+  /// Makes everything random repeatable, for simulations; without one the system's randomness is used.
+  public var seed: UInt64?
+  /// Whether a decoder can begin with this chunk.
+  public var beginsEntry: (RawSpan) -> Bool = { _ in false }
+  /// Makes the topology that a swarm's descriptor names.
+  public var makeTopology: (_ name: String, _ parameters: String) throws(ParameterError) -> any Topology = {
+    name, _ throws(ParameterError) in
+    throw ParameterError("there is no topology '\(name)' here")
+  }
+
+  /// The stream's key; a source needs it.
+  public var key: StreamKey?
+  /// The stream's public key, to be shared by the peers of one process; made from the swarm id where it is nil.
+  public var publicKey: StreamPublicKey?
+  /// What the source declares: bits of payload per second.
+  public var rate: UInt64 = 0
+  public var topology = "tree"
+  public var topologyParameters = ""
+  public var stripes = 1
+
+  public init(swarmID: SwarmID, role: Role, identity: PeerIdentity, address: Address) {
+    self.swarmID = swarmID
+    self.role = role
+    self.identity = identity
+    self.address = address
+  }
+}
+
+/// Why a peer cannot take part, as a sentence.
+public enum SwarmError: Error, Hashable, CustomStringConvertible {
+  case integrity(IntegrityError)
+  case topology(ParameterError)
+  case noKey
+  case chunkTooLong(bytes: Int, limit: Int)
+  case chunkPublished(UInt64)
+  case streamEnded
+
+  public var description: String {
+    switch self {
+    case .integrity(let error): error.description
+    case .topology(let error): error.description
+    case .noKey: "only the source publishes chunks, and it needs the stream's key"
+    case .chunkTooLong(let bytes, let limit):
+      "a chunk of \(bytes) bytes does not fit: this swarm's chunks have at most \(limit)"
+    case .chunkPublished(let chunk): "chunk \(chunk) is published already, or older than the window"
+    case .streamEnded: "the stream has ended; nothing can be published any more"
+    }
+  }
+}
+
+/// Gives out channel numbers that are random and used once on a socket (RFC 7574, section 12.1).
+public final class ChannelNumbers {
+  private var taken: Set<UInt32> = []
+
+  public init() {}
+
+  func take(using random: inout some RandomNumberGenerator) -> UInt32 {
+    while true {
+      let number = UInt32.random(in: 1...(.max), using: &random)
+      if taken.insert(number).inserted { return number }
+    }
+  }
+
+  func release(_ number: UInt32) { taken.remove(number) }
+}
+
+/// Random numbers from the system, or repeatable ones.
+enum Randomness: RandomNumberGenerator {
+  case system
+  case seeded(RandomSource)
+
+  mutating func next() -> UInt64 {
+    switch self {
+    case .system:
+      var system = SystemRandomNumberGenerator()
+      return system.next()
+    case .seeded(var source):
+      defer { self = .seeded(source) }
+      return source.next()
+    }
+  }
+}
+
+/// What a peer tells the program that drives it.
+public enum Notice: Hashable, Sendable {
+  /// The topology looks for peers; answer with ``Peer/discovered(_:now:)``.
+  case discover(limit: Int)
+  /// A parent was found, or changed.
+  case attached(parent: String, depth: Int)
+  /// Nobody feeds us at the moment.
+  case detached
+  /// Something that a user should know.
+  case sentence(String)
+  /// The first peer answered: somebody is there.
+  case connected
+  /// The stream's last chunk was read.
+  case ended
+}
+
+extension Duration {
+  /// Whole microseconds.
+  var microseconds: Int64 {
+    let (seconds, attoseconds) = components
+    return seconds &* 1_000_000 &+ attoseconds / 1_000_000_000_000
+  }
+}

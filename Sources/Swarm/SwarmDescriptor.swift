@@ -1,0 +1,89 @@
+import Integrity
+import PluginKit
+import Wire
+
+/// What the stream's key says about its swarm: how a viewer learns which topology to run, and how a swap is announced.
+///
+/// Signed with a prefix that no chunk can have.
+struct SwarmDescriptor: Hashable, Sendable {
+  /// How chunks are dealt to stripes.
+  enum StripeRule: UInt8, Hashable, Sendable {
+    /// Chunk `c` belongs to stripe `c mod stripes`.
+    case modulo = 1
+  }
+
+  private static let version: UInt8 = 1
+  private static let textLimit = 512
+
+  /// Counts the topologies that the swarm has run; a greater one supersedes.
+  var epoch: UInt32
+  /// Bits of payload per second.
+  var rate: UInt64
+  var stripes: Int
+  var rule = StripeRule.modulo
+  /// When the broadcast began, as an NTP timestamp.
+  var captureStart: UInt64
+  /// The first chunk that this epoch's topology carries.
+  var validFrom: UInt64
+  var topology: String
+  var parameters: String
+
+  func encode() -> [UInt8] {
+    var bytes: [UInt8] = [Self.version]
+    bytes.appendInteger(epoch)
+    bytes.appendInteger(rate)
+    bytes.append(UInt8(clamping: stripes))
+    bytes.append(rule.rawValue)
+    bytes.appendInteger(captureStart)
+    bytes.appendInteger(validFrom)
+    for text in [topology, parameters] {
+      let utf8 = text.utf8.prefix(Self.textLimit)
+      bytes.appendInteger(UInt16(utf8.count))
+      bytes += utf8
+    }
+    return bytes
+  }
+
+  init(
+    epoch: UInt32,
+    rate: UInt64,
+    stripes: Int,
+    captureStart: UInt64,
+    validFrom: UInt64,
+    topology: String,
+    parameters: String
+  ) {
+    self.epoch = epoch
+    self.rate = rate
+    self.stripes = stripes
+    self.captureStart = captureStart
+    self.validFrom = validFrom
+    self.topology = topology
+    self.parameters = parameters
+  }
+
+  /// Reads a descriptor whose signature has been checked; nil when it is of a version or shape that is not known.
+  init?(_ span: RawSpan) {
+    var reader = ByteReader(span)
+    do throws(DecodeError) {
+      guard try reader.read(UInt8.self) == Self.version else { return nil }
+      epoch = try reader.read()
+      rate = try reader.read()
+      stripes = Int(try reader.read(UInt8.self))
+      guard let rule = StripeRule(rawValue: try reader.read()), 1...StripeSet.limit ~= stripes else { return nil }
+      self.rule = rule
+      captureStart = try reader.read()
+      validFrom = try reader.read()
+      var texts: [String] = []
+      for _ in 0..<2 {
+        let count = Int(try reader.read(UInt16.self))
+        guard count <= Self.textLimit else { return nil }
+        var bytes: [UInt8] = []
+        for _ in 0..<count { bytes.append(try reader.read()) }
+        texts.append(String(decoding: bytes, as: UTF8.self))
+      }
+      topology = texts[0]
+      parameters = texts[1]
+    } catch { return nil }
+  }
+}
