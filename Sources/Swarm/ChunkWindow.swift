@@ -94,6 +94,21 @@ struct ChunkWindow {
     return Slice(offset: index * stride + signatureLength, count: Int(slots[index].length))
   }
 
+  /// Lends the payload of a held chunk.
+  func withPayload(of chunk: UInt64, _ body: (RawSpan) -> Void) {
+    unsafe body(bytes.span.bytes.extracting(payload(of: chunk).range))
+  }
+
+  /// Appends SIGNED_INTEGRITY of a held chunk, as its source signed it.
+  func appendSignedIntegrity(of chunk: UInt64, _ format: WireFormat, to out: inout [UInt8]) {
+    unsafe format.appendSignedIntegrity(
+      chunk...chunk,
+      timestamp: slot(chunk).timestamp,
+      signature: bytes.span.bytes.extracting(signature(of: chunk)),
+      to: &out
+    )
+  }
+
   /// Where the signature of a held chunk lies in ``bytes``.
   func signature(of chunk: UInt64) -> Range<Int> {
     let start = Int(chunk % UInt64(slots.count)) * stride

@@ -37,18 +37,18 @@ struct CongestionControl {
   /// How long an answer may take before it is taken for lost.
   var timeout: Duration {
     guard let roundTrip else { return .milliseconds(250) }
-    return max(roundTrip + 4 * variation, .milliseconds(10)) + .milliseconds(10)
+    return max(roundTrip + variation * 4, .milliseconds(10)) + .milliseconds(10)
   }
 
   private var floorWindow: Int {
     guard floorRate > 0, queueing <= Self.target else { return 0 }
     let span = (roundTrip ?? .milliseconds(100)) + .milliseconds(60)
-    return Int(floorRate * (span / .seconds(1))) + 4 * Self.segment
+    return Int(floorRate * seconds(span)) + 4 * Self.segment
   }
 
   /// Bytes per second that are let out; nil for no limit yet.
   private var pace: Double {
-    let trip = max((roundTrip ?? .milliseconds(20)) / .seconds(1), 0.0005)
+    let trip = max(seconds(roundTrip ?? .milliseconds(20)), 0.0005)
     return max(Double(max(window, floorWindow)) / trip * 1.25, floorRate)
   }
 
@@ -78,7 +78,7 @@ struct CongestionControl {
   mutating func acknowledged(_ bytes: Int, delay: UInt64, now: Duration) {
     lastAcknowledgement = now
     sample(delay, now: now)
-    let offTarget = (Self.target - queueing) / Self.target
+    let offTarget = seconds(Self.target - queueing) / seconds(Self.target)
     if isStarting, queueing < Self.target / 2 {
       window += bytes
     } else {
@@ -127,7 +127,7 @@ struct CongestionControl {
 
   private func available(_ now: Duration) -> Double {
     let burst = max(Double(Self.joinWindow), pace * 0.01)
-    return min(burst, tokens + pace * ((now - refilled) / .seconds(1)))
+    return min(burst, tokens + pace * seconds(now - refilled))
   }
 
   private mutating func sample(_ delay: UInt64, now: Duration) {

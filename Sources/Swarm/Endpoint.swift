@@ -1,3 +1,4 @@
+import Integrity
 public import PluginKit
 import Wire
 
@@ -32,7 +33,8 @@ public struct Endpoint {
   private func swarm(_ datagram: Span<UInt8>) -> [UInt8]? {
     do throws(DecodeError) {
       var reader = try DatagramReader(datagram)
-      guard reader.nextType == MessageType.handshake, case .handshake(let view)? = try reader.next(WireFormat()),
+      guard reader.nextType == MessageType.handshake,
+        case .handshake(let view)? = try reader.next(WireFormat()),
         let id = view.swarmID
       else { return nil }
       return unsafe id.withUnsafeBytes { unsafe Array($0) }

@@ -111,7 +111,8 @@ enum Extension {
       } catch { return nil }
       guard let rest = reader.rest() else { return nil }
       var offset = 0
-      guard let redirect = Suggestion.decode(rest, at: &offset), rest.count - offset <= Inbound.noteLimit else {
+      guard let redirect = Suggestion.decode(rest, at: &offset), rest.count - offset <= Inbound.noteLimit
+      else {
         return nil
       }
       self.redirect = redirect

@@ -33,7 +33,8 @@ struct HelloMessage: Equatable {
     body.append(UInt8(hello.address.count))
     body += hello.address.bytes
     body += identity.publicKey
-    guard let signature = try? identity.sign(Self.signed(body[...], sender, receiver).span.bytes) else { return nil }
+    let signed = Self.signed(body[...], sender, receiver)
+    guard let signature = unsafe try? identity.sign(signed.span.bytes) else { return nil }
     return body + signature
   }
 
@@ -58,7 +59,8 @@ struct HelloMessage: Equatable {
       let count = Int(try fields.read(UInt8.self))
       var bytes: [UInt8] = []
       for _ in 0..<count { bytes.append(try fields.read()) }
-      guard fields.remaining == 32, let key = fields.rest(), var address = Address(tag: tag, bytes: bytes) else {
+      guard fields.remaining == 32, let key = fields.rest(), var address = Address(tag: tag, bytes: bytes)
+      else {
         return nil
       }
       if address.bytes.dropLast(2).allSatisfy({ $0 == 0 }) { address = observed }

@@ -15,8 +15,6 @@ struct Outbox {
 
   var isEmpty: Bool { packets.isEmpty }
 
-
-
   /// Begins the head of the next packet.
   mutating func begin() { start = heads.count }
 

@@ -20,7 +20,9 @@ extension Peer {
         address: configuration.address
       )
     )
-    guard let body = message.encode(configuration.identity, from: channel.local, to: channel.remote) else { return }
+    guard let body = message.encode(configuration.identity, from: channel.local, to: channel.remote) else {
+      return
+    }
     channels[index].helloTries += 1
     let wait = max(Duration.milliseconds(60), channel.congestion.timeout * 2)
     channels[index].nextHello = now + min(wait * (1 << min(channels[index].helloTries - 1, 3)), .seconds(1))
@@ -193,7 +195,9 @@ extension Peer {
     let length = verifier.signatureLength
     guard configuration.role != .source, body.byteCount > length else { return }
     let statement = body.extracting(0..<(body.byteCount - length))
-    guard let found = SwarmDescriptor(statement), found.epoch > descriptor?.epoch ?? 0, !speaksPlain else { return }
+    guard let found = SwarmDescriptor(statement), found.epoch > descriptor?.epoch ?? 0, !speaksPlain else {
+      return
+    }
     let signature = body.extracting((body.byteCount - length)..<body.byteCount)
     guard verifier.key.verify(statement: statement, signature: signature) else {
       counters.rejected += 1
@@ -240,7 +244,8 @@ extension Peer {
   private static let askLimit = 10
 
   mutating func sendAsk(_ index: Int) {
-    guard var pending = channels[index].pendingAsk, channels[index].speech == .proven, channels[index].isOpen else {
+    guard var pending = channels[index].pendingAsk, channels[index].speech == .proven, channels[index].isOpen
+    else {
       return
     }
     guard pending.tries < Self.askLimit else {
@@ -266,7 +271,11 @@ extension Peer {
     }
     channels[index].verdict = Extension.Answer(number: ask.number, isAccepted: false, stripes: ask.stripes)
     guard topology != nil else {
-      sendExtension(index, .answer, Extension.Answer(number: ask.number, isAccepted: false, stripes: ask.stripes).encode())
+      sendExtension(
+        index,
+        .answer,
+        Extension.Answer(number: ask.number, isAccepted: false, stripes: ask.stripes).encode()
+      )
       return
     }
     events.append(
@@ -329,7 +338,13 @@ extension Peer {
     }
     events.append(
       .linkUp(
-        link(index, purpose: pending.ask.purpose, stripes: answer.stripes, isParent: pending.ask.purpose == .data, answer.note)
+        link(
+          index,
+          purpose: pending.ask.purpose,
+          stripes: answer.stripes,
+          isParent: pending.ask.purpose == .data,
+          answer.note
+        )
       )
     )
   }
@@ -340,9 +355,9 @@ extension Peer {
     stripes: StripeSet,
     isParent: Bool,
     _ note: [UInt8] = []
-  ) -> Link {
+  ) -> PluginKit.Link {
     let channel = channels[index]
-    return Link(
+    return PluginKit.Link(
       peer: channel.peer,
       purpose: purpose,
       stripes: stripes,
@@ -376,7 +391,15 @@ extension Peer {
     channels[index].isSpare = true
     if topology != nil {
       events.append(
-        .inbound(Inbound(peer: peer, hello: nil, purpose: .data, stripes: .first(descriptor?.stripes ?? 1), from: nil))
+        .inbound(
+          Inbound(
+            peer: peer,
+            hello: nil,
+            purpose: .data,
+            stripes: .first(descriptor?.stripes ?? 1),
+            from: nil
+          )
+        )
       )
     } else if configuration.role != .leaf, channels.count(where: { $0.isServed && !$0.isFree }) < plainSlots {
       servePlain(index)

@@ -1,3 +1,4 @@
+import Integrity
 import PluginKit
 import Wire
 
@@ -76,7 +77,12 @@ extension Peer {
     }
     let inbound = channels.count { !$0.isFree && !$0.isInitiator }
     guard inbound < Self.inboundLimit,
-      let index = makeChannel(.halfOpen, address: address, peer: directory.peer(at: address), isInitiator: false)
+      let index = makeChannel(
+        .halfOpen,
+        address: address,
+        peer: directory.peer(at: address),
+        isInitiator: false
+      )
     else { return }
     channels[index].remote = view.source
     channels[index].supported = view.understood
@@ -115,7 +121,8 @@ extension Peer {
 
   /// The answer to our first handshake; false when it is none, or none that we can agree with.
   private mutating func readAnswer(_ index: Int, _ reader: inout DatagramReader) throws(DecodeError) -> Bool {
-    guard reader.nextType == MessageType.handshake, case .handshake(let view)? = try reader.next(plainFormat) else {
+    guard reader.nextType == MessageType.handshake, case .handshake(let view)? = try reader.next(plainFormat)
+    else {
       return false
     }
     if view.isClosing {
@@ -158,7 +165,9 @@ extension Peer {
     }
   }
 
-  mutating func makeChannel(_ phase: Channel.Phase, address: Address, peer: PeerRef, isInitiator: Bool) -> Int? {
+  mutating func makeChannel(_ phase: Channel.Phase, address: Address, peer: PeerRef, isInitiator: Bool)
+    -> Int?
+  {
     if phase == .halfOpen, channels.count(where: { $0.phase == .halfOpen }) >= Self.halfOpenLimit {
       // Those who never come back make room for those who may.
       let oldest = channels.indices.filter { channels[$0].phase == .halfOpen }.min {
@@ -207,7 +216,8 @@ extension Peer {
   mutating func lose(_ index: Int, _ reason: LinkDownReason, redirect: [Candidate] = []) {
     let channel = channels[index]
     free(index)
-    let wasAsked = channel.pendingAsk != nil || channel.purpose != nil || channel.claimed != nil || channel.isServed
+    let wasAsked =
+      channel.pendingAsk != nil || channel.purpose != nil || channel.claimed != nil || channel.isServed
     if topology != nil, wasAsked || reason == .lied {
       events.append(.linkDown(channel.peer, reason, redirect: redirect))
     }
@@ -249,7 +259,8 @@ extension Peer {
   }
 
   mutating func sendExtension(_ index: Int, _ kind: Extension.Kind, _ body: [UInt8]) {
-    guard channels[index].understands(Message.extensionType), body.count <= configuration.datagramLimit - 16 else {
+    guard channels[index].understands(Message.extensionType), body.count <= configuration.datagramLimit - 16
+    else {
       return
     }
     send(index) { bytes in

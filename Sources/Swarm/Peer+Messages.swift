@@ -325,7 +325,9 @@ extension Peer {
   private mutating func drop(_ index: Int, _ chunks: ChunkRange) {
     guard !channels[index].urgent.isEmpty || !channels[index].queue.isEmpty else { return }
     channels[index].urgent.filter { !chunks.contains($0.chunk) }
-    if let first = channels[index].queue.first, chunks.contains(first.chunk) || chunks.lowerBound >= first.chunk {
+    if let first = channels[index].queue.first,
+      chunks.contains(first.chunk) || chunks.lowerBound >= first.chunk
+    {
       channels[index].queue.filter { !chunks.contains($0.chunk) }
     }
   }

@@ -1,5 +1,5 @@
 public import Integrity
-public import PluginKit
+import PluginKit
 import Wire
 
 // Chunks in their order, for whoever plays or records them.
@@ -19,9 +19,15 @@ extension Peer {
     blockedUntil = nil
     while let next = nextRead {
       if window.contains(next) {
-        let payload = unsafe window.bytes.span.bytes.extracting(window.payload(of: next).range)
-        let timestamp = NTPTimestamp(rawValue: window.timestamp(of: next) ?? 0)
-        body(next, payload, timestamp, window.isEntry(next), skipped)
+        window.withPayload(of: next) { payload in
+          body(
+            next,
+            payload,
+            NTPTimestamp(rawValue: window.timestamp(of: next) ?? 0),
+            window.isEntry(next),
+            skipped
+          )
+        }
         readCount += 1
         skipped = 0
         nextRead = next + 1

@@ -34,7 +34,8 @@ extension Peer {
       return
     }
     // The first chunk itself was lost.
-    if chunk < nextRead, counters.chunksOut == 0 || nextRead - chunk < window.size, missing.isEmpty, !hasRead {
+    if chunk < nextRead, counters.chunksOut == 0 || nextRead - chunk < window.size, missing.isEmpty, !hasRead
+    {
       self.nextRead = chunk
       for number in chunk..<nextRead where !window.contains(number) && missing.count < Self.missingLimit {
         look(for: number, at: now)
@@ -63,10 +64,15 @@ extension Peer {
     if chunk > expected {
       // Whoever jumps further than a window has left what was before.
       if chunk - expected > window.size { self.expected = window.first }
-      look(upTo: chunk - 1, at: now + (index.map { channels[$0].isPulled } == true ? .zero : Self.reorderGrace))
+      look(
+        upTo: chunk - 1,
+        at: now + (index.map { channels[$0].isPulled } == true ? .zero : Self.reorderGrace)
+      )
     }
     if chunk >= self.expected ?? 0 { self.expected = chunk + 1 }
-    if let index, channels[index].isPulled, channels[index].outstanding < Self.outstandingLimit / 2 { extendHorizon() }
+    if let index, channels[index].isPulled, channels[index].outstanding < Self.outstandingLimit / 2 {
+      extendHorizon()
+    }
   }
 
   /// Everything from `expected` to `last` should have come.
@@ -105,7 +111,8 @@ extension Peer {
     }
     guard var horizon else { return }
     if expected == nil {
-      guard isPulling, let source = channels.first(where: { $0.isOpen && $0.isPulled && !$0.available.isEmpty }),
+      guard isPulling,
+        let source = channels.first(where: { $0.isOpen && $0.isPulled && !$0.available.isEmpty }),
         let range = source.available.ranges.last
       else { return }
       // Where a decoder can begin is not known of a plain peer: some chunks back, within what it still keeps.
@@ -231,7 +238,9 @@ extension Peer {
     var holders: [Int] = []
     for index in channels.indices where channels[index].isOpen && !channels[index].isChokingUs {
       let channel = channels[index]
-      guard channel.outstanding < Self.outstandingLimit, channel.understands(MessageType.request) else { continue }
+      guard channel.outstanding < Self.outstandingLimit, channel.understands(MessageType.request) else {
+        continue
+      }
       if channel.parentStripes.contains(stripe: stripe), channel.silenceReported == nil {
         parent = index
       } else if channel.isPulled || channel.isSpare, channel.has(entry.chunk) {

@@ -77,8 +77,6 @@ extension Peer {
   private mutating func transmit(_ queued: Channel.Queued, to index: Int, lane: Lane) {
     let chunk = queued.chunk
     let payload = window.payload(of: chunk)
-    let signature = window.signature(of: chunk)
-    guard let timestamp = window.timestamp(of: chunk) else { return }
     let address = channels[index].address
     let clock = wireClock
     let headSize =
@@ -89,14 +87,13 @@ extension Peer {
     if queued.note != 0 {
       var body: [UInt8] = []
       body.appendInteger(queued.note)
-      unsafe WireFormat.appendExtension(kind: Extension.Kind.note.rawValue, body: body.span.bytes, to: &outbox.heads)
+      unsafe WireFormat.appendExtension(
+        kind: Extension.Kind.note.rawValue,
+        body: body.span.bytes,
+        to: &outbox.heads
+      )
     }
-    unsafe plainFormat.appendSignedIntegrity(
-      chunk...chunk,
-      timestamp: timestamp,
-      signature: window.bytes.span.bytes.extracting(signature),
-      to: &outbox.heads
-    )
+    window.appendSignedIntegrity(of: chunk, plainFormat, to: &outbox.heads)
     if headSize + Int(payload.count) > configuration.datagramLimit {
       // Both do not fit: the signature goes first, in a datagram of its own (RFC 7574, section 6.1.1).
       counters.bytesOut &+= UInt64(outbox.pending)
@@ -129,7 +126,8 @@ extension Peer {
   private static let flightLimit = 8192
 
   private mutating func trimFlight(_ index: Int) {
-    guard channels[index].flight.count > Self.flightLimit, let first = channels[index].flight.removeFirst() else {
+    guard channels[index].flight.count > Self.flightLimit, let first = channels[index].flight.removeFirst()
+    else {
       return
     }
     if !first.isAcknowledged { channels[index].congestion.lost(first.bytes, now: now) }
@@ -140,7 +138,7 @@ extension Peer {
     let rate = Double(configuration.capacity.upload) / 8
     guard rate > 0 else { return false }
     let burst = max(rate / 20, 65_536)
-    uploadTokens = min(burst, uploadTokens + rate * ((now - uploadRefilled) / .seconds(1)))
+    uploadTokens = min(burst, uploadTokens + rate * seconds(now - uploadRefilled))
     uploadRefilled = now
     return uploadTokens >= Double(bytes)
   }

@@ -37,7 +37,9 @@ extension Peer {
       if let at = channel.nextRelease { next = min(next, at) }
       if let at = channel.pendingAsk?.next, channel.speech == .proven { next = min(next, at) }
       if let at = channel.congestion.silenceDeadline { next = min(next, at) }
-      if channel.wantsHaves, channel.saidHave?.upperBound != window.newest { next = min(next, channel.nextHave) }
+      if channel.wantsHaves, channel.saidHave?.upperBound != window.newest {
+        next = min(next, channel.nextHave)
+      }
       if !channel.routes.isEmpty { next = min(next, channel.lastSent + Self.heartbeat) }
       if !channel.parentStripes.isEmpty { next = min(next, silenceDeadline(channel)) }
     }
@@ -53,7 +55,9 @@ extension Peer {
     let due = timers.filter { $0.at <= now }
     if !due.isEmpty {
       timers.removeAll { $0.at <= now }
-      for timer in due.sorted(by: { ($0.at, $0.number) < ($1.at, $1.number) }) { events.append(.timer(timer.number)) }
+      for timer in due.sorted(by: { ($0.at, $0.number) < ($1.at, $1.number) }) {
+        events.append(.timer(timer.number))
+      }
     }
     if now >= nextSecond { everySecond() }
     settle()
@@ -132,7 +136,9 @@ extension Peer {
   private func silenceDeadline(_ channel: Channel) -> Duration {
     let trip = channel.congestion.roundTrip ?? .milliseconds(20)
     let limit = max(Self.shortestSilence, chunkInterval * 3 + trip * 2)
-    let heard = isStalled(channel) ? min(channel.lastHeard, channel.lastProgress + Self.stallLimit - limit) : channel.lastHeard
+    let heard =
+      isStalled(channel)
+      ? min(channel.lastHeard, channel.lastProgress + Self.stallLimit - limit) : channel.lastHeard
     guard let reported = channel.silenceReported else { return heard + limit }
     return max(reported + Self.silenceInterval, heard + limit)
   }

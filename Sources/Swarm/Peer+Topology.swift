@@ -92,7 +92,12 @@ extension Peer {
       if channels[index].speech == .plain {
         servePlain(index)
       } else if let number = channels[index].verdict?.number {
-        channels[index].verdict = Extension.Answer(number: number, isAccepted: true, stripes: stripes, note: note)
+        channels[index].verdict = Extension.Answer(
+          number: number,
+          isAccepted: true,
+          stripes: stripes,
+          note: note
+        )
       }
     case .refuse(let peer, let stripes, let redirect):
       guard let index = channel(of: peer) else { return }

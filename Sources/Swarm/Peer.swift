@@ -1,6 +1,6 @@
-public import Integrity
+import Integrity
 public import PluginKit
-public import Wire
+import Wire
 
 /// One peer's part in one swarm: datagrams, chunks and a time in; datagrams, chunks and notices out.
 ///
@@ -82,7 +82,8 @@ public struct Peer {
   /// A peer that has not begun; ``start(bootstrap:now:)`` begins.
   ///
   /// - Throws: ``SwarmError`` when the swarm id holds no usable key, or a source has no key or no topology.
-  public init(_ configuration: PeerConfiguration, channels numbers: ChannelNumbers, now: Duration) throws(SwarmError)
+  public init(_ configuration: PeerConfiguration, channels numbers: ChannelNumbers, now: Duration)
+    throws(SwarmError)
   {
     self.configuration = configuration
     self.numbers = numbers
@@ -91,10 +92,9 @@ public struct Peer {
     uploadRefilled = now
     nextSecond = now + .seconds(1)
     do throws(IntegrityError) {
-      let key = try configuration.publicKey ?? StreamPublicKey(configuration.swarmID)
+      let key = try Self.publicKey(configuration)
       verifier = try SignAll.Verifier(key, addressing: configuration.addressing)
-      signer =
-        if let key = configuration.key { try SignAll.Signer(key, addressing: configuration.addressing) } else { nil }
+      signer = try Self.signer(configuration)
     } catch { throw .integrity(error) }
     guard let id = PeerID(configuration.identity.id) else { preconditionFailure("an id has 32 bytes") }
     me = Contact(id: id, address: configuration.address)
@@ -114,6 +114,17 @@ public struct Peer {
     random = configuration.seed.map { .seeded(RandomSource(seed: $0)) } ?? .system
     topologyRandom = RandomSource(seed: random.next())
     if configuration.role == .source { try beginSource() }
+  }
+
+  private static func publicKey(_ configuration: PeerConfiguration) throws(IntegrityError) -> StreamPublicKey
+  {
+    if let key = configuration.publicKey { return key }
+    return try StreamPublicKey(configuration.swarmID)
+  }
+
+  private static func signer(_ configuration: PeerConfiguration) throws(IntegrityError) -> SignAll.Signer? {
+    guard let key = configuration.key else { return nil }
+    return try SignAll.Signer(key, addressing: configuration.addressing)
   }
 
   private mutating func beginSource() throws(SwarmError) {

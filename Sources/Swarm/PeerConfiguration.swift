@@ -27,7 +27,8 @@ public struct PeerConfiguration {
   public var beginsEntry: (RawSpan) -> Bool = { _ in false }
   /// Makes the topology that a swarm's descriptor names.
   public var makeTopology: (_ name: String, _ parameters: String) throws(ParameterError) -> any Topology = {
-    name, _ throws(ParameterError) in
+    name,
+    _ throws(ParameterError) in
     throw ParameterError("there is no topology '\(name)' here")
   }
 
@@ -50,7 +51,7 @@ public struct PeerConfiguration {
 }
 
 /// Why a peer cannot take part, as a sentence.
-public enum SwarmError: Error, Hashable, CustomStringConvertible {
+public enum SwarmError: Error, CustomStringConvertible {
   case integrity(IntegrityError)
   case topology(ParameterError)
   case noKey
@@ -127,3 +128,6 @@ extension Duration {
     return seconds &* 1_000_000 &+ attoseconds / 1_000_000_000_000
   }
 }
+
+/// A duration as seconds.
+func seconds(_ duration: Duration) -> Double { duration / Duration.seconds(1) }

@@ -11,7 +11,9 @@ struct Ring<Element> {
   /// The element at `index` from the front, which must be below ``count``.
   subscript(index: Int) -> Element {
     get {
-      guard index < count, let element = storage[slot(index)] else { preconditionFailure("outside the queue") }
+      guard index < count, let element = storage[slot(index)] else {
+        preconditionFailure("outside the queue")
+      }
       return element
     }
     set {

@@ -70,7 +70,9 @@ struct SwarmDescriptor: Hashable, Sendable {
       epoch = try reader.read()
       rate = try reader.read()
       stripes = Int(try reader.read(UInt8.self))
-      guard let rule = StripeRule(rawValue: try reader.read()), 1...StripeSet.limit ~= stripes else { return nil }
+      guard let rule = StripeRule(rawValue: try reader.read()), 1...StripeSet.limit ~= stripes else {
+        return nil
+      }
       self.rule = rule
       captureStart = try reader.read()
       validFrom = try reader.read()
