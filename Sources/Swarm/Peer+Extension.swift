@@ -296,7 +296,13 @@ extension Peer {
   mutating func answer(_ inbound: Inbound) {
     guard let index = directory[inbound.peer]?.channel, channels[index].isOpen else { return }
     if channels[index].speech == .plain {
-      if !channels[index].isServed, !channels[index].weChoke { chokePlain(index) }
+      if channels[index].isServed {
+        events.append(
+          .linkUp(link(index, purpose: inbound.purpose, stripes: inbound.stripes, isParent: false))
+        )
+      } else if !channels[index].weChoke {
+        chokePlain(index)
+      }
       return
     }
     guard var verdict = channels[index].verdict else { return }

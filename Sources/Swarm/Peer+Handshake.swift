@@ -63,7 +63,9 @@ extension Peer {
     }
   }
 
-  /// A first handshake. Nothing is answered to one that fails a check, as it may be spoofed.
+  /// A first handshake.
+  ///
+  /// Nothing is answered to one that fails a check, as it may be spoofed.
   private mutating func greet(_ reader: inout DatagramReader, from address: Address) throws(DecodeError) {
     guard leaving == nil, !isBanned(address), reader.nextType == MessageType.handshake,
       case .handshake(let view)? = try reader.next(plainFormat), agrees(view, as: .initiator)
@@ -155,7 +157,12 @@ extension Peer {
       notices.append(.connected)
     }
     if !speaksPlain, channels[index].understands(Message.extensionType) {
-      sendHello(index)
+      // The responder's hello answers the initiator's, which is about to be read.
+      if channels[index].isInitiator {
+        sendHello(index)
+      } else {
+        channels[index].nextHello = now + .milliseconds(60)
+      }
     } else {
       becomePlain(index)
       if channels[index].isInitiator, channels[index].isOpen {

@@ -115,6 +115,9 @@ extension Peer {
     return missing(chunk)?.source == index || wants.contains(.chunks) && channel.claimed != nil
   }
 
+  /// The greatest number that a chunk can have; the one after it is left free for the end of ranges.
+  var lastNumber: UInt64 { configuration.addressing.lastChunk - 1 }
+
   func stripe(of chunk: UInt64) -> Int { Int(chunk % UInt64(descriptor?.stripes ?? 1)) }
 
   private mutating func readData(
@@ -140,7 +143,7 @@ extension Peer {
       counters.late += 1
       return
     }
-    if let lastChunk, chunk > lastChunk {
+    guard chunk <= lastChunk ?? lastNumber else {
       lied(index)
       return
     }
@@ -260,7 +263,10 @@ extension Peer {
     guard let newest else { return }
     if channels[index].speech != .proven { channels[index].congestion.measured(now - newest) }
     channels[index].congestion.acknowledged(bytes, delay: delay, now: now)
-    channels[index].available.insert(chunks)
+    // Nobody can have got from us what we do not have.
+    if let newest = window.newest, chunks.lowerBound <= newest {
+      channels[index].available.insert(chunks.lowerBound...min(chunks.upperBound, newest))
+    }
     // What was sent well before something that has arrived, and has not arrived, is lost.
     let tolerance = max((channels[index].congestion.roundTrip ?? .milliseconds(20)) / 4, .milliseconds(5))
     while let first = channels[index].flight.first {
@@ -276,12 +282,9 @@ extension Peer {
 
   private mutating func readHave(_ index: Int, _ chunks: ChunkRange) {
     // Nobody is believed to have what lies a whole window ahead.
-    var chunks = chunks
-    if let newest = window.newest {
-      let limit = newest &+ min(window.size, .max - newest)
-      guard chunks.lowerBound <= limit else { return }
-      chunks = chunks.lowerBound...min(chunks.upperBound, limit)
-    }
+    let limit = window.newest.map { min($0 &+ min(window.size, .max - $0), lastNumber) } ?? lastNumber
+    guard chunks.lowerBound <= limit else { return }
+    let chunks = chunks.lowerBound...min(chunks.upperBound, limit)
     channels[index].available.insert(chunks)
     if wants.contains(.haves) {
       haveBatch.append(Advertisement(peer: channels[index].peer, chunks: chunks))

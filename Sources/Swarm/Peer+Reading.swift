@@ -17,6 +17,10 @@ extension Peer {
     self.now = now
     var skipped: UInt64 = 0
     blockedUntil = nil
+    // The answer to the first ask says where to begin; chunks may overtake it.
+    if readCount == 0, channels.contains(where: { $0.isOpen && $0.pendingAsk?.ask.purpose == .data }) {
+      return
+    }
     while let next = nextRead {
       if window.contains(next) {
         window.withPayload(of: next) { payload in

@@ -46,8 +46,6 @@ extension Peer {
     if chunk > expected, chunk - expected < window.size { look(upTo: chunk - 1, at: now) }
   }
 
-  var hasRead: Bool { hasReadLast || counters.lost > 0 || readCount > 0 }
-
   /// A chunk is here: what lies before it and is not, is missing.
   mutating func found(_ chunk: UInt64, from index: Int?) {
     if let place = place(of: chunk), missing[place].chunk == chunk {
@@ -171,7 +169,7 @@ extension Peer {
 
   /// The topology asks for chunks by itself.
   mutating func request(_ chunks: ChunkRange, from index: Int) {
-    guard !channels[index].isChokingUs else { return }
+    guard !channels[index].isChokingUs, chunks.upperBound <= lastNumber else { return }
     if expected == nil { begin(at: chunks.lowerBound) }
     if let expected, chunks.upperBound >= expected, chunks.upperBound - expected < window.size {
       look(upTo: chunks.upperBound, at: now)

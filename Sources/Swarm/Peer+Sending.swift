@@ -29,7 +29,8 @@ extension Peer {
     let first = from ?? window.newestEntry ?? window.newest.map { $0 + 1 } ?? expected ?? 0
     channels[index].routes.removeAll { $0.stripe == stripe }
     channels[index].routes.append(Channel.Route(stripe: stripe, from: max(first, window.first)))
-    channels[index].queue.filter { [self] in self.stripe(of: $0.chunk) != stripe }
+    let stripes = UInt64(descriptor?.stripes ?? 1)
+    channels[index].queue.filter { Int($0.chunk % stripes) != stripe }
     for range in window.held.ranges where range.upperBound >= first {
       for chunk in max(range.lowerBound, first)...range.upperBound where self.stripe(of: chunk) == stripe {
         guard !channels[index].has(chunk) else { continue }
@@ -137,11 +138,15 @@ extension Peer {
   private mutating func uploadAllows(_ bytes: Int) -> Bool {
     let rate = Double(configuration.capacity.upload) / 8
     guard rate > 0 else { return false }
-    let burst = max(rate / 20, 65_536)
-    uploadTokens = min(burst, uploadTokens + rate * seconds(now - uploadRefilled))
+    uploadTokens = min(
+      Self.uploadBurst(configuration.capacity),
+      uploadTokens + rate * seconds(now - uploadRefilled)
+    )
     uploadRefilled = now
     return uploadTokens >= Double(bytes)
   }
+
+  static func uploadBurst(_ capacity: Capacity) -> Double { max(Double(capacity.upload) / 8 / 20, 65_536) }
 
   // MARK: - Telling what we have
 

@@ -46,7 +46,9 @@ extension Peer {
     return max(next, now)
   }
 
-  /// Does what is due. Call it only after everything that has arrived was taken in.
+  /// Does what is due.
+  ///
+  /// Call it only after everything that has arrived was taken in.
   public mutating func timeout(now: Duration) {
     self.now = now
     for index in channels.indices where !channels[index].isFree { timeout(index) }

@@ -111,6 +111,7 @@ public struct Peer {
       chunkSize: configuration.chunkSize,
       signatureLength: verifier.signatureLength
     )
+    uploadTokens = Self.uploadBurst(configuration.capacity)
     random = configuration.seed.map { .seeded(RandomSource(seed: $0)) } ?? .system
     topologyRandom = RandomSource(seed: random.next())
     if configuration.role == .source { try beginSource() }
