@@ -34,8 +34,7 @@ extension Peer {
       return
     }
     // The first chunk itself was lost.
-    if chunk < nextRead, counters.chunksOut == 0 || nextRead - chunk < window.size, missing.isEmpty, !hasRead
-    {
+    if chunk < nextRead, nextRead - chunk < window.size, readCount == 0 {
       self.nextRead = chunk
       for number in chunk..<nextRead where !window.contains(number) && missing.count < Self.missingLimit {
         look(for: number, at: now)
