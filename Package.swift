@@ -95,6 +95,11 @@ let package = Package(
       swiftSettings: swiftSettings
     ),
     .executableTarget(
+      name: "SwarmBenchmarks",
+      dependencies: ["CAllocations", pluginKit, "Integrity", "Swarm", "Wire"],
+      swiftSettings: swiftSettings
+    ),
+    .executableTarget(
       name: "IntegrityBenchmarks",
       dependencies: ["CAllocations", "Integrity", "Wire"],
       swiftSettings: swiftSettings
