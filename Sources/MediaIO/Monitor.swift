@@ -3,13 +3,13 @@ internal import Glibc
 /// State behind a lock that threads can wait on, with a deadline.
 ///
 /// `Mutex` has no condition to wait for; this is the pair of pthreads.
-@safe final class Monitor<State>: @unchecked Sendable {
+@safe package final class Monitor<State>: @unchecked Sendable {
   // Sendable: `state` is touched only while `mutex` is held.
   private var state: State
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let condition: UnsafeMutablePointer<pthread_cond_t>
 
-  init(_ state: sending State) {
+  package init(_ state: sending State) {
     self.state = state
     unsafe mutex = .allocate(capacity: 1)
     unsafe condition = .allocate(capacity: 1)
@@ -29,7 +29,7 @@ internal import Glibc
   }
 
   /// Runs `body` under the lock; wakes all who wait.
-  func change<Result>(_ body: (inout State) -> Result) -> Result {
+  package func change<Result>(_ body: (inout State) -> Result) -> Result {
     unsafe pthread_mutex_lock(mutex)
     defer {
       unsafe pthread_cond_broadcast(condition)
@@ -39,7 +39,7 @@ internal import Glibc
   }
 
   /// Runs `body` under the lock and wakes nobody.
-  func read<Result>(_ body: (State) -> Result) -> Result {
+  package func read<Result>(_ body: (State) -> Result) -> Result {
     unsafe pthread_mutex_lock(mutex)
     defer { unsafe pthread_mutex_unlock(mutex) }
     return body(state)
@@ -48,7 +48,7 @@ internal import Glibc
   /// Runs `body` under the lock, again after each change, until it returns a value or the deadline passes.
   ///
   /// The deadline is in nanoseconds of the monotonic clock; nil waits for ever.
-  func wait<Result>(until deadline: Int64? = nil, _ body: (inout State) -> Result?) -> Result? {
+  package func wait<Result>(until deadline: Int64? = nil, _ body: (inout State) -> Result?) -> Result? {
     unsafe pthread_mutex_lock(mutex)
     defer { unsafe pthread_mutex_unlock(mutex) }
     while true {
@@ -72,7 +72,7 @@ internal import Glibc
 }
 
 /// The monotonic clock in nanoseconds.
-func monotonicNow() -> Int64 {
+package func monotonicNow() -> Int64 {
   var time = timespec()
   unsafe clock_gettime(CLOCK_MONOTONIC, &time)
   return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
@@ -81,7 +81,7 @@ func monotonicNow() -> Int64 {
 /// Starts a detached thread.
 ///
 /// - Returns: false when the system has no thread left.
-func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
+package func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
   let context = unsafe Unmanaged.passRetained(ThreadBody(body))
   var thread = 0 as pthread_t
   let status = unsafe pthread_create(
