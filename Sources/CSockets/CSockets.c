@@ -116,6 +116,16 @@ int freshet_local_endpoint(int descriptor, freshet_endpoint *local) {
   return 0;
 }
 
+int freshet_route(freshet_endpoint other, freshet_endpoint *local) {
+  int descriptor = socket(other.family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return -errno;
+  socket_address address;
+  socklen_t size = address_of(other, false, &address);
+  int status = connect(descriptor, &address.any, size) < 0 ? -errno : freshet_local_endpoint(descriptor, local);
+  close(descriptor);
+  return status;
+}
+
 static int get(int descriptor, int option) {
   int value = 0;
   socklen_t size = sizeof value;

@@ -35,6 +35,9 @@ int freshet_udp_open(freshet_endpoint local, freshet_socket_options options);
 /// Where a socket is bound.
 int freshet_local_endpoint(int descriptor, freshet_endpoint *_Nonnull local);
 
+/// The own address from which packets to `other` leave; nothing is sent.
+int freshet_route(freshet_endpoint other, freshet_endpoint *_Nonnull local);
+
 /// The size of the kernel's buffers as granted, in bytes.
 int freshet_receive_buffer(int descriptor);
 int freshet_send_buffer(int descriptor);
