@@ -1,21 +1,134 @@
+import Glibc
 import Node
+import PluginKit
+import Swarm
 
 /// Where the command hands over to a running peer.
 enum Run {
   /// Broadcasts until the input ends, the time is over or a signal comes.
   static func broadcast(_ options: BroadcastOptions) throws {
-    throw CommandError("broadcasting is not built yet")
+    let plugins = try registry(options.common.plugins)
+    // A wrong name or parameter is the user's, and is said before anything is opened.
+    _ = try made { () throws(PluginError) in
+      try plugins.topology(options.topology.name, options.topology.parameters)
+    }
+    var settings = BroadcastSettings(
+      input: options.input,
+      node: try node(options.transport, plugins, options.common)
+    )
+    settings.key = options.key
+    settings.topology = options.topology.name
+    settings.topologyParameters = options.topology.parameters
+    settings.listen = options.listen.endpoint
+    settings.takesAnyPort = !options.listenIsGiven
+    settings.window = options.window
+    settings.chunkSize = options.chunkSize
+    settings.loops = options.loops
+    var listener = try Listener(options.common, isSource: true)
+    try Broadcast.run(settings) { listener.hear($0) }
   }
 
   /// Takes part in a stream until it ends, the time is over or a signal comes.
   static func join(_ options: JoinOptions) throws {
-    throw CommandError("joining is not built yet")
+    let plugins = try registry(options.common.plugins)
+    let transport = PluginChoice(name: options.listen?.transport ?? "udp")
+    var settings = JoinSettings(
+      link: options.link,
+      node: try node(transport, plugins, options.common, peers: options.link.endpoints)
+    )
+    switch options.output {
+    case .standardOutput: settings.outputs.append(.standardOutput)
+    case .file(let path): settings.outputs.append(.file(path))
+    case nil: break
+    }
+    if options.plays { settings.outputs.append(.player) }
+    settings.relays = options.relays
+    settings.listen = options.listen?.endpoint
+    var listener = try Listener(options.common, isSource: false)
+    try Join.run(settings) { listener.hear($0) }
   }
 
   /// The plugins that can be used: the built-in ones, those of `FRESHET_PLUGIN_PATH` and `libraries`.
   ///
   /// Throws `UsageError` for a library that cannot be loaded.
   static func plugins(libraries: [String]) throws -> [PluginList.Row] {
-    throw CommandError("plugins are not loaded yet")
+    try registry(libraries).plugins.map { plugin in
+      PluginList.Row(
+        kind: plugin.kind,
+        manifest: plugin.manifest,
+        generation: plugin.generation,
+        path: plugin.path
+      )
+    }
+  }
+
+  private static func node(
+    _ transport: PluginChoice,
+    _ plugins: PluginRegistry,
+    _ options: CommonOptions,
+    peers: [Swarm.Link.Endpoint] = []
+  ) throws(UsageError) -> NodeSettings {
+    let parameters = peers.isEmpty ? "" : "peers=" + peers.map(\.description).joined(separator: "+")
+    var settings = NodeSettings(
+      transport: try made { () throws(PluginError) in
+        try plugins.transport(transport.name, transport.parameters)
+      },
+      discovery: try made { () throws(PluginError) in try plugins.discovery("static", parameters) },
+      makeTopology: { name, parameters throws(ParameterError) in
+        do throws(PluginError) {
+          return try plugins.topology(name, parameters)
+        } catch {
+          throw ParameterError(error.description)
+        }
+      }
+    )
+    settings.advertised = options.advertised
+    settings.maxUpload = options.maxUpload
+    settings.duration = options.duration
+    return settings
+  }
+
+  private static func registry(_ libraries: [String]) throws(UsageError) -> PluginRegistry {
+    try made { () throws(PluginError) in try PluginRegistry.standard(files: libraries) }
+  }
+
+  private static func made<Value>(
+    _ body: () throws(PluginError) -> Value
+  ) throws(UsageError) -> Value {
+    do throws(PluginError) { return try body() } catch { throw UsageError(error.description) }
+  }
+}
+
+/// Tells the user and the statistics file what a running peer says.
+private struct Listener: ~Copyable {
+  private var console: Console
+  private var file: StatisticsFile?
+
+  init(_ options: CommonOptions, isSource: Bool) throws(CommandError) {
+    console = Console(isSource: isSource, verbosity: options.verbosity)
+    if let path = options.statistics {
+      file = try StatisticsFile.create(path)
+    } else {
+      file = nil
+    }
+  }
+
+  mutating func hear(_ event: NodeEvent) {
+    switch event {
+    case .link(let link): _ = Descriptor.write("\(link)\n", to: STDOUT_FILENO)
+    case .sentence(let text): console.say(text)
+    case .detail(let text): console.detail(text)
+    case .warning(let text): console.warn(text)
+    case .statistics(let statistics):
+      console.show(statistics)
+      record(statistics)
+    case .summary(let statistics):
+      record(statistics)
+      console.finish()
+    }
+  }
+
+  private mutating func record(_ statistics: Statistics) {
+    if let warning = file?.append(statistics) { console.warn(warning) }
   }
 }

@@ -1,0 +1,208 @@
+import Integrity
+import MediaIO
+import Net
+import PluginKit
+import Swarm
+import Wire
+
+/// A running source: an input on its way to a swarm.
+package struct Broadcast {
+  /// How long viewers may take to fetch the rest when the stream is over.
+  private static let drainPatience: Duration = .seconds(5)
+  /// What is assumed of an input that does not say its rate, in bits per second.
+  private static let defaultRate: UInt64 = 4_000_000
+  /// The most memory that a window may take.
+  private static let windowLimit: UInt64 = 2 << 30
+  /// The fewest chunks of a window, whatever the rate.
+  private static let smallestWindow: UInt64 = 256
+  /// The most own addresses that a link names; the user can name more.
+  private static let linkAddresses = 4
+
+  private let settings: BroadcastSettings
+  private let host: Host
+  private let source: MediaSource
+  private let feed: SourceFeed
+  private let key: StreamKey
+  private var nextReport: Duration = .zero
+  private var hasEnded = false
+
+  /// Broadcasts until the input is over, the time is over, or a signal comes.
+  ///
+  /// Tells the link first, when the input is known to be good.
+  package static func run(
+    _ settings: BroadcastSettings,
+    _ report: (NodeEvent) -> Void
+  ) throws(NodeError) {
+    var broadcast = try Broadcast(settings)
+    defer { broadcast.feed.close() }
+    do throws(NodeError) {
+      try broadcast.run(report)
+    } catch {
+      report(.summary(broadcast.host.summary()))
+      throw error
+    }
+    report(.summary(broadcast.host.summary()))
+  }
+
+  private init(_ settings: BroadcastSettings) throws(NodeError) {
+    let clock = Clock()
+    self.settings = settings
+    let path = settings.key
+    key = try NodeError.integrity { () throws(IntegrityError) in
+      if let path { try StreamKey.load(from: path) } else { try StreamKey.generate() }
+    }
+    let socket = try Self.listen(settings)
+    host = try Host(settings.node, socket, clock: clock)
+    source = MediaSource(
+      settings.input,
+      options: MediaSource.Options(chunkSize: settings.chunkSize, loops: settings.loops)
+    )
+    feed = SourceFeed(source, waker: host.waker)
+  }
+
+  private static func listen(_ settings: BroadcastSettings) throws(NodeError) -> DatagramSocket {
+    let address = try Sockets.address(settings.listen)
+    do throws(NodeError) {
+      return try Sockets.bind(address, settings.node.transport)
+    } catch {
+      guard settings.takesAnyPort, case .net(.cannotListen(_, .addressInUse)) = error else { throw error }
+      return try Sockets.bind(address.with(port: 0), settings.node.transport)
+    }
+  }
+
+  private mutating func run(_ report: (NodeEvent) -> Void) throws(NodeError) {
+    guard try open(report) else { return }
+    let rate = source.declaredBitrate.map { UInt64(clamping: max($0, 1)) } ?? Self.defaultRate
+    let window = try chunks(rate)
+    let addresses = try Sockets.advertised(settings.node.advertised, host.carrier.address)
+    let link = Swarm.Link(
+      endpoints: settings.node.advertised.isEmpty
+        ? addresses.prefix(Self.linkAddresses).map(Swarm.Link.Endpoint.address)
+        : settings.node.advertised.map { Sockets.with($0, port: host.carrier.address.port ?? 0) },
+      swarmID: key.swarmID,
+      chunkSize: settings.chunkSize,
+      window: window
+    )
+    try start(rate: rate, window: window, address: addresses[0])
+    report(.link(link))
+    let kind = source.isLive ? "live" : "paced by its timestamps"
+    report(.sentence("broadcasting \(source.summary), \(kind), about \(rate / 1000) kbit/s"))
+    for notice in source.notices { report(.sentence(notice)) }
+    feed.begin()
+    let began = host.clock.now
+    nextReport = began + .seconds(1)
+    try carry(until: settings.node.duration.map { began + $0 }, report)
+  }
+
+  /// Opens the input; false when the user ended it first.
+  private func open(_ report: (NodeEvent) -> Void) throws(NodeError) -> Bool {
+    try feed.open(key: key, addressing: .chunkRanges32)
+    var hint: Duration? = host.clock.now + .seconds(2)
+    while true {
+      switch feed.phase {
+      case .opening: break
+      case .opened, .running: return true
+      case .ended(let error):
+        if let error, host.interruptions == 0 { throw error }
+        return false
+      }
+      try host.wait(until: hint)
+      if host.interruptions > 0 {
+        feed.stop()
+        // What cannot be interrupted ends with the process.
+        if host.interruptions > 1 { return false }
+      }
+      if let time = hint, host.clock.now >= time {
+        hint = nil
+        report(.sentence("waiting for '\(settings.input)' to begin"))
+      }
+    }
+  }
+
+  private func chunks(_ rate: UInt64) throws(NodeError) -> UInt64 {
+    let bytes = Double(rate) / 8 * Double(settings.window.nanoseconds) / 1e9
+    guard bytes < Double(Self.windowLimit) else {
+      throw .windowTooLarge(bytes: UInt64(clamping: Int64(bytes)))
+    }
+    return max(UInt64(bytes) / UInt64(settings.chunkSize) + 1, Self.smallestWindow)
+  }
+
+  private func start(rate: UInt64, window: UInt64, address: Address) throws(NodeError) {
+    let identity = try NodeError.integrity { () throws(IntegrityError) in try PeerIdentity.generate() }
+    var configuration = PeerConfiguration(
+      swarmID: key.swarmID,
+      role: .source,
+      identity: identity,
+      address: address
+    )
+    configuration.key = key
+    configuration.rate = rate
+    configuration.window = window
+    configuration.chunkSize = settings.chunkSize
+    configuration.topology = settings.topology
+    configuration.topologyParameters = settings.topologyParameters
+    configuration.capacity = Capacity(upload: settings.node.maxUpload ?? NodeSettings.uncappedUpload)
+    configuration.datagramLimit = Sockets.datagramLimit(settings.node.transport, host.carrier.address)
+    configuration.clockOffset = host.unixOrigin
+    configuration.beginsEntry = TransportStream.beginsEntry
+    configuration.makeTopology = settings.node.makeTopology
+    try host.add(configuration, bootstrap: [])
+  }
+
+  /// Passes chunks on until the stream is over and its viewers have it.
+  private mutating func carry(until end: Duration?, _ report: (NodeEvent) -> Void) throws(NodeError) {
+    var failure: NodeError?
+    var deadline: Duration?
+    var isStopping = false
+    while true {
+      let times = [nextReport, deadline, isStopping ? nil : end]
+      try host.wait(until: times.compactMap(\.self).min())
+      for chunk in feed.take() where !hasEnded { try publish(chunk) }
+      if !hasEnded, case .ended(let error) = feed.phase {
+        // The thread's last chunks may have come between the two looks.
+        for chunk in feed.take() { try publish(chunk) }
+        failure = error
+        hasEnded = true
+      }
+      try host.timers()
+      for notice in host.takeNotices() { Self.tell(notice, report) }
+      let now = host.clock.now
+      if now >= nextReport {
+        report(.statistics(host.statistics()))
+        for warning in host.takeWarnings() { report(.warning(warning)) }
+        nextReport = max(nextReport + .seconds(1), now)
+      }
+      if !isStopping, host.interruptions > 0 || end.map({ now >= $0 }) == true {
+        isStopping = true
+        feed.stop()
+      }
+      if hasEnded, deadline == nil {
+        deadline = now + Self.drainPatience
+        host.leave()
+      }
+      if let deadline, host.endpoint.peers[0].hasLeft || now >= deadline { break }
+      if host.interruptions > 1 { break }
+    }
+    if let failure { throw failure }
+  }
+
+  private func publish(_ chunk: SourceFeed.Chunk) throws(NodeError) {
+    do throws(SwarmError) {
+      let bytes = unsafe chunk.bytes.span.bytes
+      try host.endpoint.peers[0].publish(
+        chunk: chunk.number,
+        payload: bytes,
+        isEntry: chunk.isEntry,
+        isLast: chunk.isLast,
+        now: host.clock.now
+      )
+    } catch {
+      throw .swarm(error)
+    }
+    host.flush()
+  }
+
+  private static func tell(_ notice: Notice, _ report: (NodeEvent) -> Void) {
+    if case .sentence(let text) = notice { report(.sentence(text)) }
+  }
+}

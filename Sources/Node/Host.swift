@@ -1,0 +1,195 @@
+import Integrity
+import MediaIO
+import Net
+import PluginKit
+import Swarm
+
+/// What drives the peers of one process: its clock, its socket, its timers and its user's signals.
+///
+/// A turn is: wait, take in what came and send what follows, then what the caller has to add, then ``timers()``.
+/// Timers come after input, so that a process that was stopped for a while does not blame others for its own silence.
+final class Host {
+  private static let socketToken: UInt32 = 1
+
+  let clock: Clock
+  private var loop: EventLoop
+  var endpoint = Endpoint()
+  private(set) var carrier: Carrier
+  private(set) var finder: Finder
+  private var isDrained = true
+  private var isWatchingOutput = false
+  /// How often the user asked to end.
+  private(set) var interruptions = 0
+  private var standing: Statistics?
+  private var overflowed: UInt64 = 0
+  private var hasWarnedOfLength = false
+  private var firstChunk: Duration?
+  /// How long the process had existed when the clock began.
+  private let age: Duration
+  /// The monotonic clock's nanoseconds at the clock's zero.
+  private let origin: Int64
+  /// Unix time at the clock's zero.
+  let unixOrigin: Duration
+
+  init(_ settings: NodeSettings, _ socket: consuming DatagramSocket, clock: Clock) throws(NodeError) {
+    self.clock = clock
+    let now = clock.now
+    age = (Clock.processAge ?? .zero) - now
+    origin = monotonicNow() &- now.nanoseconds
+    unixOrigin = .nanoseconds(Int64(clamping: Clock.unixNanoseconds)) - now
+    loop = try NodeError.net { () throws(NetError) in try EventLoop(clock: clock) }
+    finder = Finder(settings.discovery, seed: Clock.unixNanoseconds, waker: loop.waker)
+    carrier = Carrier(settings.transport, socket, now: now)
+    ignoreBrokenPipes()
+    do throws(NetError) {
+      try loop.watch(carrier.descriptor, token: Self.socketToken)
+      try loop.catchSignals()
+    } catch {
+      throw .net(error)
+    }
+  }
+
+  var waker: Waker { loop.waker }
+
+  /// Lets a peer take part from now on.
+  func add(_ configuration: PeerConfiguration, bootstrap: [Address]) throws(NodeError) {
+    do throws(SwarmError) {
+      let peer = try Peer(configuration, channels: endpoint.channels, now: clock.now)
+      endpoint.peers.append(peer)
+    } catch {
+      throw .swarm(error)
+    }
+    tell(.start(swarm: configuration.swarmID.bytes))
+    endpoint.peers[endpoint.peers.count - 1].start(bootstrap: bootstrap, now: clock.now)
+    flush()
+  }
+
+  /// What the peer has to say; what it wants found is asked for here.
+  func takeNotices() -> [Notice] {
+    let notices = endpoint.peers[0].takeNotices()
+    for notice in notices {
+      if case .discover(let limit) = notice { tell(.query(order: .any, limit: limit)) }
+    }
+    return notices
+  }
+
+  /// What went wrong around the socket since the last call, as sentences.
+  func takeWarnings() -> [String] {
+    var warnings: [String] = []
+    if carrier.overflowed > overflowed {
+      warnings.append(
+        "the system threw \(carrier.overflowed - overflowed) received packets away because they came too fast"
+      )
+      overflowed = carrier.overflowed
+    }
+    if carrier.tooLong > 0, !hasWarnedOfLength {
+      hasWarnedOfLength = true
+      warnings.append(
+        "packets are too long for a path to another peer; a broadcast with --chunk-size 1128 fits"
+      )
+    }
+    return warnings
+  }
+
+  /// Waits at most until `deadline`, takes in what came, and sends what follows from it.
+  func wait(until deadline: Duration?) throws(NodeError) {
+    var wake = isDrained ? deadline : .zero
+    for time in [carrier.nextTimeout, finder.nextTimeout] {
+      if let time { wake = wake.map { min($0, time) } ?? time }
+    }
+    for index in endpoint.peers.indices {
+      if let time = endpoint.peers[index].nextTimeout { wake = wake.map { min($0, time) } ?? time }
+    }
+    do throws(NetError) {
+      for event in try loop.wait(until: wake) {
+        switch event {
+        case .signal: interruptions += 1
+        case .ready(_, let interest) where interest.contains(.output): carrier.retry(now: clock.now)
+        case .ready, .woken: break
+        }
+      }
+    } catch {
+      throw .net(error)
+    }
+    isDrained = carrier.drain(into: &endpoint, clock)
+    try watchOutput()
+  }
+
+  /// Sends what the peers have to send.
+  func flush() { carrier.flush(&endpoint, clock) }
+
+  /// Lets peers and plugins act on the time, and sends what follows.
+  func timers() throws(NodeError) {
+    let now = clock.now
+    for index in endpoint.peers.indices {
+      // What lies in the socket may be what a timer waits for.
+      guard isDrained, let time = endpoint.peers[index].nextTimeout, time <= now else { continue }
+      endpoint.peers[index].timeout(now: now)
+    }
+    carrier.timeout(now: now)
+    finder.timeout(now: now)
+    let hints = finder.take()
+    if !hints.isEmpty {
+      for index in endpoint.peers.indices { endpoint.peers[index].discovered(hints, now: now) }
+    }
+    flush()
+    try watchOutput()
+  }
+
+  func tell(_ event: DiscoveryEvent) { finder.tell(event, now: clock.now) }
+
+  /// What the peer counted, and what only its host knows.
+  func statistics() -> Statistics {
+    let now = clock.now
+    var statistics = endpoint.peers.first?.statistics(now: now) ?? Statistics()
+    statistics.timeMilliseconds = (now + age).milliseconds
+    statistics.late += carrier.dropped
+    statistics.hopMedianMicroseconds = carrier.hops.quantile(0.5).map { Double($0.nanoseconds) / 1000 }
+    statistics.hopP99Microseconds = carrier.hops.quantile(0.99).map { Double($0.nanoseconds) / 1000 }
+    statistics.firstChunkMilliseconds = firstChunk.map { ($0 + age).milliseconds }
+    return statistics
+  }
+
+  /// Begins to leave; the summary keeps where the peer stood until then.
+  func leave() {
+    let now = clock.now
+    standing = endpoint.peers[0].statistics(now: now)
+    endpoint.peers[0].leave(now: now)
+    flush()
+  }
+
+  /// What is to be said of the whole run: what was counted, and where the peer stood before it left.
+  func summary() -> Statistics {
+    var summary = statistics()
+    guard let standing else { return summary }
+    summary.parent = standing.parent
+    summary.depth = standing.depth
+    summary.children = standing.children
+    summary.peers = standing.peers
+    return summary
+  }
+
+  /// Notes the time of the first verified chunk.
+  func noteFirstChunk() {
+    if firstChunk == nil { firstChunk = clock.now }
+  }
+
+  /// Milliseconds from the process's start to a time of the monotonic clock in nanoseconds.
+  func sinceStart(monotonic: Int64) -> Double {
+    (Duration.nanoseconds(monotonic &- origin) + age).milliseconds
+  }
+
+  private func watchOutput() throws(NodeError) {
+    guard carrier.isBlocked != isWatchingOutput else { return }
+    isWatchingOutput = carrier.isBlocked
+    do throws(NetError) {
+      try loop.change(
+        carrier.descriptor,
+        token: Self.socketToken,
+        to: isWatchingOutput ? [.input, .output] : .input
+      )
+    } catch {
+      throw .net(error)
+    }
+  }
+}

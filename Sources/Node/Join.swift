@@ -1,0 +1,230 @@
+import Integrity
+import MediaIO
+import Net
+import PluginKit
+import Swarm
+
+/// A running viewer: a swarm on its way to outputs and to other viewers.
+package struct Join {
+  /// How long own viewers may take to fetch the rest when the stream is over.
+  private static let drainPatience: Duration = .seconds(5)
+  /// How long leaving may take.
+  private static let leavePatience: Duration = .seconds(1)
+
+  private let settings: JoinSettings
+  private let host: Host
+  private var outlet: Outlet
+  private let bootstrap: [Address]
+  private var nextReport: Duration = .zero
+  private var nextCheck: Duration = .zero
+  private var behindLive: Duration?
+  private var hasAnswer = false
+  private var chunksIn: UInt64 = 0
+  private var lastProgress: Duration = .zero
+
+  /// Takes part until the stream ends, the time is over, or a signal comes.
+  package static func run(_ settings: JoinSettings, _ report: (NodeEvent) -> Void) throws(NodeError) {
+    var join = try Join(settings)
+    do throws(NodeError) {
+      try join.run(report)
+    } catch {
+      join.outlet.finish(on: nil)
+      report(.summary(join.completed(join.host.summary())))
+      throw error
+    }
+    report(.summary(join.completed(join.host.summary())))
+    if let failure = join.outlet.failure { throw .output(failure) }
+  }
+
+  private init(_ settings: JoinSettings) throws(NodeError) {
+    let clock = Clock()
+    self.settings = settings
+    var bootstrap: [Address] = []
+    var unknown: NodeError?
+    for endpoint in settings.link.endpoints {
+      do throws(NodeError) {
+        for address in try Sockets.addresses(endpoint) where !bootstrap.contains(address) {
+          bootstrap.append(address)
+        }
+      } catch {
+        unknown = error
+      }
+    }
+    if bootstrap.isEmpty, let unknown { throw unknown }
+    let socket = try Self.listen(settings, bootstrap)
+    let host = try Host(settings.node, socket, clock: clock)
+    self.host = host
+    let usable = bootstrap.filter { Sockets.canReach($0, from: host.carrier) }
+    guard !usable.isEmpty else { throw .otherFamily(listening: host.carrier.address, bootstrap) }
+    self.bootstrap = usable
+    outlet = try Outlet(settings.outputs, host.waker)
+  }
+
+  private static func listen(
+    _ settings: JoinSettings,
+    _ bootstrap: [Address]
+  ) throws(NodeError) -> DatagramSocket {
+    let transport = settings.node.transport
+    if let endpoint = settings.listen {
+      let address = try Sockets.address(endpoint)
+      return try Sockets.bind(address, isDualStack: address.isUnspecified, transport)
+    }
+    let any = (v4: Address(ipv4: 0, port: 0), v6: Address(ipv6: 0, 0, port: 0))
+    guard bootstrap.contains(where: { $0.tag == Address.ipv6 }) else {
+      return try Sockets.bind(any.v4, transport)
+    }
+    do throws(NodeError) {
+      return try Sockets.bind(any.v6, isDualStack: true, transport)
+    } catch {
+      // A machine without IPv6.
+      return try Sockets.bind(any.v4, transport)
+    }
+  }
+
+  private func start() throws(NodeError) {
+    let identity = try NodeError.integrity { () throws(IntegrityError) in try PeerIdentity.generate() }
+    let bound = host.carrier.address
+    let own =
+      settings.node.advertised.isEmpty
+      ? Sockets.own(bound, towards: bootstrap[0])
+      : try Sockets.advertised(settings.node.advertised, bound)[0]
+    var configuration = PeerConfiguration(
+      swarmID: settings.link.swarmID,
+      role: settings.relays ? .relay : .leaf,
+      identity: identity,
+      address: own
+    )
+    configuration.addressing = settings.link.addressing
+    configuration.chunkSize = settings.link.chunkSize
+    configuration.window = settings.link.window
+    configuration.capacity = Capacity(
+      upload: settings.relays ? settings.node.maxUpload ?? NodeSettings.uncappedUpload : 0
+    )
+    configuration.datagramLimit = Sockets.datagramLimit(settings.node.transport, bound)
+    configuration.clockOffset = host.unixOrigin
+    configuration.beginsEntry = TransportStream.beginsEntry
+    configuration.makeTopology = settings.node.makeTopology
+    try host.add(configuration, bootstrap: bootstrap)
+  }
+
+  private mutating func run(_ report: (NodeEvent) -> Void) throws(NodeError) {
+    try start()
+    report(
+      .detail(
+        "listening at \(host.carrier.address), asking \(bootstrap.map(\.description).joined(separator: ", "))"
+      )
+    )
+    if settings.outputs.isEmpty {
+      report(.sentence("relaying only: add --play or --output FILE to watch or record"))
+    }
+    let began = host.clock.now
+    let end = settings.node.duration.map { began + $0 }
+    nextReport = began + .seconds(1)
+    lastProgress = began
+    var isOver = false
+    while !isOver {
+      try turn(until: end, report) { isOver = true }
+      let now = host.clock.now
+      if host.interruptions > 0 || end.map({ now >= $0 }) == true || outlet.isAbandoned { break }
+      try checkProgress(began: began, now: now)
+    }
+    outlet.finish(on: host.waker)
+    if isOver { try serveRest(report) }
+    try leave(report)
+  }
+
+  /// One turn of the host, and what it brought to the outputs; `over` hears when the whole stream has been put out.
+  private mutating func turn(
+    until end: Duration?,
+    _ report: (NodeEvent) -> Void,
+    over: () -> Void
+  ) throws(NodeError) {
+    try host.wait(until: min(nextReport, end ?? nextReport))
+    try host.timers()
+    read()
+    for notice in host.takeNotices() {
+      switch notice {
+      case .ended: over()
+      case .sentence(let text): report(.sentence(text))
+      case .connected: hasAnswer = true
+      case .attached(let parent, let depth):
+        hasAnswer = true
+        report(.detail("fed by \(parent), \(depth) from the source"))
+      case .detached: report(.detail("the parent is gone"))
+      default: break
+      }
+    }
+    for sentence in outlet.takeSentences() { report(.sentence(sentence)) }
+    let now = host.clock.now
+    if now >= nextReport {
+      report(.statistics(completed(host.statistics())))
+      for warning in host.takeWarnings() { report(.warning(warning)) }
+      nextReport = max(nextReport + .seconds(1), now)
+    }
+  }
+
+  private mutating func read() {
+    let now = host.clock.now
+    let live = host.unixOrigin + now
+    var signed: NTPTimestamp?
+    host.endpoint.peers[0].read(now: now) { _, payload, timestamp, isEntry, _ in
+      signed = timestamp
+      outlet.write(payload, isEntry: isEntry)
+    }
+    if let signed { behindLive = max(live - signed.sinceUnixEpoch, .zero) }
+  }
+
+  /// Gives up when nobody answers, or the stream stays away.
+  private mutating func checkProgress(began: Duration, now: Duration) throws(NodeError) {
+    // Once the stream flows it is enough to look once a second.
+    guard chunksIn == 0 || now >= nextCheck else { return }
+    nextCheck = now + .seconds(1)
+    let statistics = host.endpoint.peers[0].statistics(now: now)
+    if statistics.chunksIn > chunksIn || statistics.parent != nil {
+      if chunksIn == 0, statistics.chunksIn > 0 { host.noteFirstChunk() }
+      chunksIn = statistics.chunksIn
+      lastProgress = now
+    }
+    if !hasAnswer, now - began >= settings.answerPatience {
+      throw .noAnswer(bootstrap, within: settings.answerPatience)
+    }
+    if now - lastProgress >= settings.streamPatience {
+      throw chunksIn == 0
+        ? .noPlace(within: settings.streamPatience) : .streamGone(after: settings.streamPatience)
+    }
+  }
+
+  /// Serves own viewers until they have the whole stream and the outputs are written, for a bounded time.
+  private mutating func serveRest(_ report: (NodeEvent) -> Void) throws(NodeError) {
+    let deadline = host.clock.now + Self.drainPatience
+    while host.clock.now < deadline, host.interruptions == 0 {
+      if host.endpoint.peers[0].statistics(now: host.clock.now).children == 0 { return }
+      try turn(until: deadline, report) {}
+    }
+  }
+
+  private mutating func leave(_ report: (NodeEvent) -> Void) throws(NodeError) {
+    let asked = host.interruptions
+    let deadline = host.clock.now + Self.leavePatience
+    host.leave()
+    while !host.endpoint.peers[0].hasLeft, host.clock.now < deadline {
+      try turn(until: deadline, report) {}
+    }
+    // Outputs bound their own time; a second signal does not wait for them.
+    while !outlet.isFinished, host.interruptions <= max(asked, 1) {
+      try host.wait(until: nil)
+    }
+    for sentence in outlet.takeSentences() { report(.sentence(sentence)) }
+  }
+
+  /// Adds what the outputs know.
+  private func completed(_ statistics: Statistics) -> Statistics {
+    var statistics = statistics
+    statistics.behindLiveMilliseconds = behindLive?.milliseconds
+    if let unit = outlet.firstAccessUnit {
+      statistics.firstFrameMilliseconds = host.sinceStart(monotonic: unit.time)
+      statistics.firstFrameBytes = unit.byteCount
+    }
+    return statistics
+  }
+}
