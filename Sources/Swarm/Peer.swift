@@ -276,6 +276,7 @@ public struct Peer {
   /// What was counted, and how things stand.
   public func statistics(now: Duration) -> Statistics {
     var statistics = counters
+    statistics.id = me.id.description
     statistics.timeMilliseconds = now / .milliseconds(1)
     for channel in channels where channel.isOpen {
       statistics.peers += 1
@@ -285,7 +286,7 @@ public struct Peer {
       statistics.depth = 0
     } else if let parent = parents.first {
       statistics.depth = parent.depth
-      statistics.parent = directory[parent.peer].map { $0.address.description }
+      statistics.parent = directory[parent.peer].map { $0.id?.description ?? $0.address.description }
     } else if let channel = channels.first(where: { $0.isPulled && $0.isOpen }) {
       statistics.depth = 1
       statistics.parent = channel.address.description
