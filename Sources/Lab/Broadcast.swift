@@ -1,0 +1,113 @@
+package import Integrity
+internal import PluginKit
+
+/// A made-up stream: which chunks there are, and what was published when.
+///
+/// The payload of a chunk follows from the stream's seed and the chunk's number. The first byte of an entry is a marker,
+/// so that hosts recognise entries without knowing a container.
+package final class Broadcast {
+  package let key: StreamKey
+  /// Shared by the peers of a world; checks a world makes are many.
+  package let publicKey: StreamPublicKey
+  /// Bits of payload per second.
+  package let rate: UInt64
+  package let chunkSize: Int
+  package let firstChunk: UInt64
+  /// Every so many chunks is an entry.
+  package let entryDistance: UInt64
+  /// The time between two chunks.
+  package let interval: Duration
+  /// What was published so far, the first chunk first.
+  package private(set) var published: [Published] = []
+  /// Whether the last chunk is out.
+  package private(set) var hasEnded = false
+
+  package struct Published {
+    package var chunk: UInt64
+    package var time: Duration
+    package var isEntry: Bool
+    package var payload: [UInt8]
+  }
+
+  private let seed: UInt64
+  private static let entryMarker: UInt8 = 0xE7
+
+  /// A stream that the Ed25519 key of `seed` signs, unless another key is given.
+  ///
+  /// Ed25519 signatures are the same on every run; those of other keys are not, and neither is the world's trace then.
+  package init(
+    seed: UInt64,
+    rate: UInt64 = 3_800_000,
+    chunkSize: Int = 1316,
+    firstChunk: UInt64 = 1,
+    entryEvery: Duration = .seconds(1),
+    key: StreamKey? = nil
+  ) throws(IntegrityError) {
+    self.seed = seed
+    self.rate = rate
+    self.chunkSize = chunkSize
+    self.firstChunk = firstChunk
+    let nanoseconds = Int64(UInt64(chunkSize) * 8_000_000_000 / rate)
+    interval = .nanoseconds(nanoseconds)
+    entryDistance = UInt64(max(1, entryEvery.nanoseconds / nanoseconds))
+    if let key {
+      self.key = key
+    } else {
+      let bytes = seedBytes(seed, 0x6B65_79)
+      self.key = try unsafe StreamKey(ed25519Seed: bytes.span.bytes)
+    }
+    publicKey = try StreamPublicKey(self.key.swarmID)
+    publicKey.accelerate()
+  }
+
+  /// How a host finds out that a decoder can begin with a chunk.
+  package static func beginsEntry(_ payload: RawSpan) -> Bool {
+    guard payload.byteCount > 0 else { return false }
+    return unsafe payload.unsafeLoad(as: UInt8.self) == entryMarker
+  }
+
+  /// Makes the next chunk; the last one is short.
+  package func publish(isLast: Bool = false, now: Duration) -> Published {
+    let chunk = firstChunk + UInt64(published.count)
+    let isEntry = (chunk - firstChunk).isMultiple(of: entryDistance)
+    var random = RandomSource(seed: seed ^ chunk &* 0xD134_2543_DE82_EF95)
+    var payload: [UInt8] = []
+    let size = isLast ? chunkSize / 2 : chunkSize
+    payload.reserveCapacity(size + 8)
+    while payload.count < size {
+      let word = random.next()
+      unsafe withUnsafeBytes(of: word) { unsafe payload.append(contentsOf: $0) }
+    }
+    payload.removeLast(payload.count - size)
+    payload[0] = isEntry ? Self.entryMarker : 0x47
+    let made = Published(chunk: chunk, time: now, isEntry: isEntry, payload: payload)
+    published.append(made)
+    hasEnded = isLast
+    return made
+  }
+
+  /// What was published under a number.
+  package subscript(chunk: UInt64) -> Published? {
+    guard chunk >= firstChunk, chunk - firstChunk < UInt64(published.count) else { return nil }
+    return published[Int(chunk - firstChunk)]
+  }
+
+  /// Whether exactly these bytes were published under a number.
+  package func isTrue(_ chunk: UInt64, _ payload: RawSpan) -> Bool {
+    guard let made = self[chunk], made.payload.count == payload.byteCount else { return false }
+    return unsafe made.payload.withUnsafeBytes { original in
+      unsafe payload.withUnsafeBytes { unsafe original.elementsEqual($0) }
+    }
+  }
+}
+
+/// Thirty-two bytes that follow from two numbers.
+func seedBytes(_ seed: UInt64, _ purpose: UInt64) -> [UInt8] {
+  var random = RandomSource(seed: seed ^ purpose &* 0x9E6C_63D0_876A_3F6B)
+  var bytes: [UInt8] = []
+  for _ in 0..<4 {
+    let word = random.next()
+    unsafe withUnsafeBytes(of: word) { unsafe bytes.append(contentsOf: $0) }
+  }
+  return bytes
+}
