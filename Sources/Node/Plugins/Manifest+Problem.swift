@@ -1,4 +1,4 @@
-internal import PluginKit
+package import PluginKit
 
 extension Manifest {
   private static let nameLimit = 32
@@ -6,7 +6,7 @@ extension Manifest {
   private static let summaryLimit = 200
 
   /// What is impossible in a manifest of a plugin of this kind; `nil` when nothing is.
-  func problem(kind: String) -> String? {
+  package func problem(kind: String) -> String? {
     guard Self.isName(name) else {
       return "the name '\(Self.shown(name))' is not made of at most \(Self.nameLimit) lower-case letters, "
         + "digits and hyphens"

@@ -15,18 +15,27 @@ package struct PluginRegistry: Sendable {
 
   package init() {}
 
-  /// Loads what lies beside the executable, in the folders of `FRESHET_PLUGIN_PATH` and in `files`.
+  /// Loads what lies beside the executable, in the folders of `searchPath` and in `files`.
   ///
-  /// - Parameter files: As the user gave them with `--plugin`.
+  /// - Parameters:
+  ///   - files: As the user gave them with `--plugin`.
+  ///   - searchPath: Folders, separated by colons.
   /// - Returns: At least the built-in plugins that can be used.
   /// - Throws: Why a plugin that the user named, or put into a folder of plugins, cannot be used.
-  package static func standard(files: [String] = []) throws(PluginError) -> PluginRegistry {
+  package static func standard(
+    files: [String] = [],
+    searchPath: String = environment
+  ) throws(PluginError) -> PluginRegistry {
     var registry = PluginRegistry()
     if let home = executableFolder() { registry.loadBuiltIn(home) }
-    let path = unsafe getenv("FRESHET_PLUGIN_PATH").map { unsafe String(cString: $0) } ?? ""
-    for folder in path.split(separator: ":") { try registry.load(folder: String(folder)) }
+    for folder in searchPath.split(separator: ":") { try registry.load(folder: String(folder)) }
     for file in files { try registry.load(file) }
     return registry
+  }
+
+  /// What `FRESHET_PLUGIN_PATH` says.
+  package static var environment: String {
+    unsafe getenv("FRESHET_PLUGIN_PATH").map { unsafe String(cString: $0) } ?? ""
   }
 
   /// Loads a plugin's file, unless it is loaded already.
