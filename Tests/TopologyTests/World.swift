@@ -305,8 +305,9 @@ final class World {
       if host.parent != nil {
         host.wasAttached = true
         host.firstAttached = host.firstAttached ?? now
+        if let since = host.detachedSince { host.detachedFor += now - since }
         host.detachedSince = nil
-      } else if host.role != .source {
+      } else if host.role != .source, host.wasAttached {
         host.detachedSince = host.detachedSince ?? now
       }
     case .ready: host.isReady = true
@@ -546,6 +547,8 @@ final class Host {
   var wasAttached = false
   var firstAttached: Duration?
   var detachedSince: Duration?
+  /// How long it had no parent after it had had one.
+  var detachedFor = Duration.zero
 
   init(
     _ index: Int,

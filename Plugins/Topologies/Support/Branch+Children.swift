@@ -91,9 +91,12 @@ extension Branch {
       return
     }
     // Of the children of a dead parent, one takes its slot here and the others hang under that one.
-    let dead = note?.lost.flatMap { ring in children.firstIndex { $0.ring == ring } }
-    let isOrphan = dead != nil || note?.lost.map { isLost($0, context.now) } == true
-    if let dead { suspect(dead, &context) }
+    var isOrphan = note?.lost.map { isLost($0, context.now) } == true
+    for ring in (note?.lost.map { [$0] } ?? []) + (note?.silent ?? []) {
+      guard let dead = children.firstIndex(where: { $0.ring == ring }) else { continue }
+      if note?.lost != nil { isOrphan = true }
+      suspect(dead, &context)
+    }
     if children.count < slots(context) || (isOrphan && children.count < slotsForRepair(context)) {
       accept(ask, stripes, relays: relays, &context)
     } else if relays, let watcher = lastWatcher() {
@@ -269,7 +272,7 @@ extension Branch {
     var remaining = false
     for index in children.indices.reversed() {
       guard let suspicion = children[index].suspicion else { continue }
-      let patience = max(Self.pingPatience, children[index].roundTrip * 3)
+      let patience = max(Self.pingPatience, min(children[index].roundTrip, .seconds(1)) * 3)
       if context.now - suspicion.since >= patience {
         context.emit(.disconnect(children[index].peer, redirect: []))
         guests.removeAll { $0 == children[index].peer }
@@ -291,6 +294,9 @@ extension Branch {
     {
       return
     }
+    // Only a report shows that it is still a child: a peer that has left says other things.
+    children[index].lastHeard = context.now
+    children[index].suspicion = nil
     children[index].reportSequence = report.sequence
     children[index].standing = report.standing
     children[index].relays = report.relays
@@ -306,7 +312,7 @@ extension Branch {
 
   /// Takes leave of children that the upload no longer carries: those that only watch first, then the newest.
   mutating func shedSurplus(_ context: inout TopologyContext) {
-    let most = slotsForRepair(context)
+    let most = greatestFanOut(context)
     while children.count > most, let last = children.indices.last {
       let index = children.lastIndex { !$0.relays } ?? last
       let child = children.remove(at: index)

@@ -17,6 +17,8 @@ struct Search {
   var asked: [PeerRef] = []
   var target: PeerRef?
   var lost: Lost?
+  /// Those that did not answer, the latest ``AskNote/silentLimit``.
+  var silent: [UInt64] = []
   /// How many pauses there have been.
   var pauses = 0
   /// Whether the next answer of discovery is to be followed.
@@ -27,6 +29,12 @@ struct Search {
   init(moving queue: [PeerRef]) {
     isMove = true
     self.queue = queue
+  }
+
+  mutating func noteSilence(of ring: UInt64) {
+    silent.removeAll { $0 == ring }
+    silent.append(ring)
+    if silent.count > AskNote.silentLimit { silent.removeFirst() }
   }
 
   mutating func prepend(_ peers: [PeerRef]) {
@@ -104,6 +112,7 @@ extension Branch {
       relays: slots(context) > 0,
       lost: search?.lost?.ring,
       rank: search?.lost?.rank ?? View.unranked,
+      silent: search?.silent ?? [],
       children: children.compactMap(\.ring)
     )
     let from = context.window.last.map { $0 &+ 1 }
@@ -133,14 +142,17 @@ extension Branch {
   }
 
   mutating func answerMissing(_ context: inout TopologyContext) {
-    guard search?.target != nil else { return }
+    guard let target = search?.target else { return }
+    if let contact = context.contact(of: target) { search?.noteSilence(of: contact.id.ring) }
     advance(&context)
   }
 
   mutating func discovered(_ candidates: [Candidate], _ context: inout TopologyContext) {
-    // Those that are known to receive the stream first; those that are known not to are of no use.
-    var useful = candidates.prefix(Search.queueLimit).filter { $0.isAttached != false }
-    useful = useful.filter { $0.isAttached == true } + useful.filter { $0.isAttached != true }
+    // Those that are known to receive the stream first, those that are known not to last.
+    let some = candidates.prefix(Search.queueLimit)
+    let useful =
+      some.filter { $0.isAttached == true } + some.filter { $0.isAttached == nil }
+      + some.filter { $0.isAttached == false }
     for candidate in useful.reversed() { remember(candidate.peer) }
     guard search?.awaitsDiscovery == true else { return }
     search?.awaitsDiscovery = false
@@ -159,8 +171,13 @@ extension Branch {
     _ redirect: [Candidate],
     _ context: inout TopologyContext
   ) {
-    let useful = redirect.prefix(TopologyContext.redirectLimit).filter { $0.isAttached != false }
-    search?.prepend(useful.map(\.peer))
+    // Whoever redirects names only peers that have reported to be attached; a host may not know of it yet.
+    search?.prepend(redirect.prefix(TopologyContext.redirectLimit).map(\.peer))
+    if reason == .unreachable || reason == .silent, let target = search?.target,
+      let contact = context.contact(of: target)
+    {
+      search?.noteSilence(of: contact.id.ring)
+    }
     advance(&context)
   }
 
@@ -192,7 +209,7 @@ extension Branch {
       peer: link.peer,
       contact: contact,
       isPlain: link.hello == nil,
-      depth: view?.depth ?? link.hello?.depth ?? 0,
+      depth: view?.depth ?? min(max(link.hello?.depth ?? 0, 0), View.depthLimit),
       standing: view?.standing ?? .attached,
       path: view?.path ?? []
     )
@@ -223,10 +240,9 @@ extension Branch {
       if let old = spare.peer { release(old, &context) }
       spare.peer = nil
       askSpare(former.peer, &context)
-    } else if !guests.contains(former.peer) {
-      context.emit(.disconnect(former.peer, redirect: []))
     } else {
-      context.emit(.stop(stripe: 0, former.peer))
+      guests.removeAll { $0 == former.peer }
+      context.emit(.disconnect(former.peer, redirect: []))
     }
   }
 
@@ -258,7 +274,7 @@ extension Branch {
   mutating func lose(redirect: [Candidate], isDead: Bool, _ context: inout TopologyContext) {
     guard let gone = parent else { return }
     parent = nil
-    var plan = redirect.prefix(TopologyContext.redirectLimit).filter { $0.isAttached != false }.map(\.peer)
+    var plan = redirect.prefix(TopologyContext.redirectLimit).map(\.peer)
     if let ring = gone.ring {
       lost = Lost(ring: ring, rank: gone.rank, at: context.now)
       if isDead {

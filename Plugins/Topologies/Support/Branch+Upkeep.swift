@@ -81,11 +81,11 @@ extension Branch {
     children[index].starved = sample.isStarved ? min(children[index].starved + 1, Self.starvedLimit) : 0
     let starved = children.count { $0.starved >= Self.starvedLimit }
     // One that is starved alone has a slow download; several share our slow upload.
-    guard starved >= 2, context.now - penaltyChanged > Self.calm || penalty == 0 else { return }
-    penalty = min(penalty + 1, max(slots(context) - 1, 0) + penalty)
+    guard starved >= 2, starved * 2 >= children.count, slots(context) > 1 else { return }
+    penalty += 1
     penaltyChanged = context.now
     for index in children.indices { children[index].starved = 0 }
-    shedSurplus(&context)
+    // Upkeep moves a child away as soon as it knows where to.
     news(&context)
   }
 

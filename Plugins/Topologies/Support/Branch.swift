@@ -154,8 +154,11 @@ package struct Branch {
 
   /// How many children it takes for the time of a repair.
   func slotsForRepair(_ context: TopologyContext) -> Int {
-    penalty == 0 ? min(shape.fanout + 1, copies(context)) : slots(context)
+    penalty == 0 ? greatestFanOut(context) : slots(context)
   }
+
+  /// How many children it never exceeds.
+  func greatestFanOut(_ context: TopologyContext) -> Int { min(shape.fanout + 1, copies(context)) }
 
   func stripes(_ context: TopologyContext) -> StripeSet {
     .first(max(context.stream.stripes, 1))
@@ -262,10 +265,6 @@ package struct Branch {
     from peer: PeerRef,
     _ context: inout TopologyContext
   ) {
-    if let index = children.firstIndex(where: { $0.peer == peer }) {
-      children[index].lastHeard = context.now
-      children[index].suspicion = nil
-    }
     switch message {
     case .view(let view):
       if parent?.peer == peer {

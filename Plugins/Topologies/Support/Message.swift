@@ -62,6 +62,13 @@ package struct Offer: Hashable, Sendable {
   package var depth: UInt16
   package var slots: UInt16
   package var contact: Contact
+
+  package init(kind: Kind, depth: UInt16, slots: UInt16, contact: Contact) {
+    self.kind = kind
+    self.depth = depth
+    self.slots = slots
+    self.contact = contact
+  }
 }
 
 /// What a child tells its parent about everything below it.
@@ -78,6 +85,22 @@ package struct Report: Hashable, Sendable {
   /// How many steps it is down to its deepest descendant.
   package var height: UInt16
   package var offers: [Offer]
+
+  package init(
+    sequence: UInt32 = 0,
+    standing: Standing,
+    relays: Bool,
+    size: UInt32,
+    height: UInt16,
+    offers: [Offer]
+  ) {
+    self.sequence = sequence
+    self.standing = standing
+    self.relays = relays
+    self.size = size
+    self.height = height
+    self.offers = offers
+  }
 }
 
 /// What peers of one tree tell each other.
@@ -161,6 +184,8 @@ package enum Message: Hashable, Sendable {
 package struct AskNote: Hashable, Sendable {
   /// The most ids in ``children``.
   package static let childLimit = 48
+  /// The most ids in ``silent``.
+  package static let silentLimit = 4
 
   /// Whether the asker can take children.
   package var relays: Bool
@@ -168,13 +193,22 @@ package struct AskNote: Hashable, Sendable {
   package var lost: UInt64?
   /// Its rank among the children of the lost parent.
   package var rank: UInt8 = View.unranked
+  /// Those that it asked before and that did not answer.
+  package var silent: [UInt64] = []
   /// Its children: who has one of them above must not take the asker.
   package var children: [UInt64] = []
 
-  package init(relays: Bool, lost: UInt64? = nil, rank: UInt8 = View.unranked, children: [UInt64] = []) {
+  package init(
+    relays: Bool,
+    lost: UInt64? = nil,
+    rank: UInt8 = View.unranked,
+    silent: [UInt64] = [],
+    children: [UInt64] = []
+  ) {
     self.relays = relays
     self.lost = lost
     self.rank = rank
+    self.silent = silent
     self.children = children
   }
 
@@ -183,6 +217,7 @@ package struct AskNote: Hashable, Sendable {
     writer.write(UInt8((relays ? 1 : 0) | (lost == nil ? 0 : 2)))
     writer.write(lost ?? 0)
     writer.write(rank)
+    writer.write(silent, limit: Self.silentLimit) { $0.write($1) }
     writer.write(children, limit: Self.childLimit) { $0.write($1) }
     return writer.bytes
   }
@@ -191,12 +226,14 @@ package struct AskNote: Hashable, Sendable {
     var reader = Reader(bytes)
     guard let flags = reader.read(UInt8.self), let lost = reader.read(UInt64.self),
       let rank = reader.read(UInt8.self),
+      let silent = reader.list(limit: Self.silentLimit, { $0.read(UInt64.self) }),
       let children = reader.list(limit: Self.childLimit, { $0.read(UInt64.self) }), reader.isAtEnd
     else { return nil }
     self.init(
       relays: flags & 1 != 0,
       lost: flags & 2 == 0 ? nil : lost,
       rank: rank,
+      silent: silent,
       children: children
     )
   }
