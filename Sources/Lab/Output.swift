@@ -44,21 +44,18 @@ package struct Output {
     zip(readings, readings.dropFirst()).map { $1.time - $0.time }.max() ?? .zero
   }
 
-  /// The delay that suffices for a part of the chunks from the first that was read up to `end`.
+  /// The delay that suffices for a part of some chunks.
   ///
   /// A missing chunk needs a delay without end: nil when too many are missing.
-  package func delay(for part: Double, until end: UInt64) -> Duration? {
-    guard let first, end >= first.chunk else { return nil }
-    let expected = Int(end - first.chunk + 1)
-    let delays = readings.filter { $0.chunk <= end }.compactMap(\.delay).sorted()
-    let needed = max(1, Int((part * Double(expected)).rounded(.up)))
+  package func delay(for part: Double, of chunks: ClosedRange<UInt64>) -> Duration? {
+    let delays = readings.filter { chunks.contains($0.chunk) }.compactMap(\.delay).sorted()
+    let needed = max(1, Int((part * Double(chunks.count)).rounded(.up)))
     return needed <= delays.count ? delays[needed - 1] : nil
   }
 
-  /// Which part of the chunks from the first that was read up to `end` came within `limit`.
-  package func part(within limit: Duration, until end: UInt64) -> Double {
-    guard let first, end >= first.chunk else { return 0 }
-    let inTime = readings.count { $0.chunk <= end && $0.delay.map { $0 <= limit } ?? false }
-    return Double(inTime) / Double(end - first.chunk + 1)
+  /// Which part of some chunks came within `limit`.
+  package func part(of chunks: ClosedRange<UInt64>, within limit: Duration) -> Double {
+    let inTime = readings.count { chunks.contains($0.chunk) && $0.delay.map { $0 <= limit } ?? false }
+    return Double(inTime) / Double(chunks.count)
   }
 }

@@ -14,6 +14,10 @@ import Testing
     for host in scene.viewers + [scene.source] {
       #expect(scene.children(of: host).count <= 2, "seed \(seed): \(host.name)")
     }
+    let waits = scene.viewers.compactMap { host in
+      host.output.first.map { ($0.time - host.seats[0].joined).milliseconds }
+    }
+    print("seed \(seed): first chunk after", waits.sorted())
     return scene
   }
 
