@@ -98,7 +98,7 @@ final class Scene {
   /// Who feeds a host, by what it says.
   func parent(of host: Host) -> Host? {
     guard let parent = host.statistics(now: world.now).parent else { return nil }
-    return (viewers + [source]).first { $0.address.description == parent }
+    return (viewers + [source]).first { $0.statistics(now: world.now).id == parent }
   }
 
   func children(of host: Host) -> [Host] { viewers.filter { parent(of: $0) === host } }
