@@ -21,6 +21,7 @@ final class Host {
   /// How often the user asked to end.
   private(set) var interruptions = 0
   private var standing: Statistics?
+  private var hasFinalStanding = false
   private var overflowed: UInt64 = 0
   private var hasWarnedOfLength = false
   private var firstChunk: Duration?
@@ -150,15 +151,24 @@ final class Host {
     return statistics
   }
 
-  /// Begins to leave; the summary keeps where the peer stood until then.
+  /// Begins to leave.
   func leave() {
-    let now = clock.now
-    standing = endpoint.peers[0].statistics(now: now)
-    endpoint.peers[0].leave(now: now)
+    noteStanding(isFinal: true)
+    endpoint.peers[0].leave(now: clock.now)
     flush()
   }
 
-  /// What is to be said of the whole run: what was counted, and where the peer stood before it left.
+  /// Keeps who feeds the peer and whom it feeds, for the summary: at the end of a stream everybody leaves.
+  ///
+  /// - Parameter isFinal: whether what comes later does not count.
+  func noteStanding(isFinal: Bool) {
+    guard !hasFinalStanding else { return }
+    hasFinalStanding = isFinal
+    let now = endpoint.peers[0].statistics(now: clock.now)
+    if standing == nil || now.depth != nil { standing = now }
+  }
+
+  /// What is to be said of the whole run: what was counted, and where the peer stood at its end.
   func summary() -> Statistics {
     var summary = statistics()
     guard let standing else { return summary }

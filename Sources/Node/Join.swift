@@ -144,7 +144,9 @@ package struct Join {
     read()
     for notice in host.takeNotices() {
       switch notice {
-      case .ended: over()
+      case .ended:
+        host.noteStanding(isFinal: true)
+        over()
       case .sentence(let text): report(.sentence(text))
       case .connected: hasAnswer = true
       case .attached(let parent, let depth):
@@ -157,6 +159,7 @@ package struct Join {
     for sentence in outlet.takeSentences() { report(.sentence(sentence)) }
     let now = host.clock.now
     if now >= nextReport {
+      host.noteStanding(isFinal: false)
       report(.statistics(completed(host.statistics())))
       for warning in host.takeWarnings() { report(.warning(warning)) }
       nextReport = max(nextReport + .seconds(1), now)

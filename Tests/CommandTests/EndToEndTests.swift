@@ -1,0 +1,204 @@
+import Glibc
+import Support
+import Testing
+
+/// Broadcasters and viewers as their users start them, over sockets on loopback.
+@Suite(.serialized) struct EndToEndTests {
+  private static let clip =
+    #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
+    + "/Media/clock.mp4"
+
+  /// A broadcast of the clip.
+  private func broadcast(
+    _ arguments: [String] = [],
+    listen: String = "udp://127.0.0.1:0"
+  ) throws -> Program {
+    try Program(built("freshet"), ["broadcast", Self.clip, "--listen", listen, "--verbose"] + arguments)
+  }
+
+  /// The link that a broadcast prints first.
+  private func link(of program: inout Program) throws -> String {
+    guard let link = try program.line() else {
+      _ = try program.wait()
+      throw RunError(description: "no link: \(program.complaint)")
+    }
+    return link
+  }
+
+  private func join(_ link: String, _ arguments: [String]) throws -> Program {
+    try Program(built("freshet"), ["join", link, "--verbose"] + arguments)
+  }
+
+  /// The MD5 of each decoded picture; decoding may not complain.
+  private func pictures(_ path: String, _ bytes: [UInt8] = []) throws -> [String] {
+    let result = try run(
+      "ffmpeg",
+      ["-v", "error", "-i", path, "-map", "0:v:0", "-fps_mode", "passthrough", "-f", "framemd5", "-"],
+      input: bytes
+    )
+    #expect(result.errors == "", "decoding \(path)")
+    return result.text.split(separator: "\n").filter { !$0.hasPrefix("#") }.compactMap { line in
+      line.split(separator: ",").last.map { $0.filter { $0 != " " } }
+    }
+  }
+
+  private func expectRun(_ part: [String], of whole: [String], atLeast count: Int) {
+    #expect(part.count >= count)
+    #expect(whole.firstRange(of: part) != nil, "\(part.count) pictures are no contiguous run")
+  }
+
+  /// The number of a name in the last line of a statistics file.
+  private func last(_ name: String, in path: String) throws -> Double? {
+    let text = String(decoding: try contents(of: path), as: UTF8.self)
+    guard let line = text.split(separator: "\n").last, let place = line.firstRange(of: "\"\(name)\":") else {
+      return nil
+    }
+    return Double(line[place.upperBound...].prefix { $0 != "," && $0 != "}" })
+  }
+
+  @Test func `Recordings across three relays are a contiguous run of what was broadcast`() throws {
+    let folder = try TemporaryDirectory()
+    var source = try broadcast(["--topology", "tree:fanout=1"])
+    let link = try link(of: &source)
+    var first = try join(link, ["--output", folder.file("1.ts"), "--stats", folder.file("1.json")])
+    try first.waitForComplaint("fed by")
+    var second = try join(link, ["--output", folder.file("2.ts"), "--stats", folder.file("2.json")])
+    try second.waitForComplaint("fed by")
+    var third = try join(link, ["--output", folder.file("3.ts"), "--stats", folder.file("3.json")])
+    try third.waitForComplaint("fed by")
+    var fourth = try join(link, ["--output", folder.file("4.ts"), "--stats", folder.file("4.json")])
+    try fourth.waitForComplaint("fed by")
+    #expect(try source.wait() == 0, "\(source.complaint)")
+    #expect(try first.wait() == 0, "\(first.complaint)")
+    #expect(try second.wait() == 0, "\(second.complaint)")
+    #expect(try third.wait() == 0, "\(third.complaint)")
+    #expect(try fourth.wait() == 0, "\(fourth.complaint)")
+    let whole = try pictures(Self.clip)
+    for number in 1...4 {
+      let part = try pictures(folder.file("\(number).ts"))
+      expectRun(part, of: whole, atLeast: 100)
+      #expect(part.last == whole.last, "viewer \(number) has the end")
+      #expect(try last("lost", in: folder.file("\(number).json")) == 0)
+      #expect(try last("rejected", in: folder.file("\(number).json")) == 0)
+    }
+    #expect(try last("depth", in: folder.file("4.json")) == 4)
+    #expect(try last("first_frame_bytes", in: folder.file("4.json")) ?? 0 > 1000)
+  }
+
+  @Test func `A viewer that is interrupted leaves properly and its recording decodes`() throws {
+    let folder = try TemporaryDirectory()
+    var source = try broadcast()
+    let link = try link(of: &source)
+    let path = folder.file("out.ts")
+    var viewer = try join(link, ["--output", path, "--stats", folder.file("s.json")])
+    try viewer.waitForComplaint("fed by")
+    usleep(2_000_000)
+    viewer.signal(SIGINT)
+    #expect(try viewer.wait(within: .seconds(5)) == 0, "\(viewer.complaint)")
+    expectRun(try pictures(path), of: try pictures(Self.clip), atLeast: 25)
+    source.signal(SIGTERM)
+    #expect(try source.wait(within: .seconds(8)) == 0, "\(source.complaint)")
+  }
+
+  @Test func `A broadcast that is interrupted ends its viewers' streams`() throws {
+    let folder = try TemporaryDirectory()
+    var source = try broadcast(["--loop"])
+    let link = try link(of: &source)
+    var viewer = try join(link, ["--output", folder.file("out.ts")])
+    try viewer.waitForComplaint("fed by")
+    usleep(1_500_000)
+    source.signal(SIGTERM)
+    #expect(try source.wait(within: .seconds(8)) == 0, "\(source.complaint)")
+    #expect(try viewer.wait(within: .seconds(8)) == 0, "\(viewer.complaint)")
+    _ = try pictures(folder.file("out.ts"))
+  }
+
+  @Test func `Standard output carries clean MPEG-TS`() throws {
+    var source = try broadcast(["--duration", "4s"])
+    let link = try link(of: &source)
+    let result = try run(built("freshet"), ["join", link, "--output", "-", "--quiet"])
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(result.errors == "")
+    #expect(result.output.count % 188 == 0)
+    expectRun(try pictures("-", result.output), of: try pictures(Self.clip), atLeast: 40)
+    #expect(try source.wait() == 0)
+  }
+
+  @Test func `A reader that goes away ends the viewer properly`() throws {
+    var source = try broadcast(["--loop"])
+    let link = try link(of: &source)
+    let line = "exec \"$0\" join \"$1\" --output - | head -c 100000 > /dev/null"
+    let result = try run("/bin/sh", ["-c", line, built("freshet"), link])
+    #expect(result.status == 0, "\(result.errors)")
+    source.signal(SIGINT)
+    #expect(try source.wait(within: .seconds(8)) == 0)
+  }
+
+  @Test func `It works over IPv6`() throws {
+    let folder = try TemporaryDirectory()
+    var source = try broadcast(["--duration", "3s"], listen: "udp://[::1]:0")
+    let link = try link(of: &source)
+    #expect(link.hasPrefix("ppspp://[::1]:"))
+    var viewer = try join(link, ["--output", folder.file("out.ts")])
+    #expect(try viewer.wait(within: .seconds(12)) == 0, "\(viewer.complaint)")
+    expectRun(try pictures(folder.file("out.ts")), of: try pictures(Self.clip), atLeast: 25)
+    #expect(try source.wait() == 0)
+  }
+
+  @Test func `A viewer may come before the broadcast`() throws {
+    let folder = try TemporaryDirectory()
+    let key = folder.file("my.key")
+    #expect(try run(built("freshet"), ["key", "generate", key]).status == 0)
+    var first = try broadcast(["--key", key, "--loop"])
+    let link = try link(of: &first)
+    first.signal(SIGTERM)
+    #expect(try first.wait(within: .seconds(8)) == 0, "\(first.complaint)")
+    guard let port = link.split(separator: "/")[1].split(separator: ":").last else { return }
+    var viewer = try join(link, ["--output", folder.file("out.ts")])
+    try viewer.waitForComplaint("listening")
+    usleep(1_500_000)
+    var second = try broadcast(
+      ["--key", key, "--duration", "4s"],
+      listen: "udp://127.0.0.1:\(port)"
+    )
+    #expect(try self.link(of: &second) == link)
+    #expect(try second.wait() == 0, "\(second.complaint)")
+    #expect(try viewer.wait() == 0, "\(viewer.complaint)")
+    expectRun(try pictures(folder.file("out.ts")), of: try pictures(Self.clip), atLeast: 25)
+  }
+
+  @Test func `Nobody at the link is one sentence, and no file is left behind`() throws {
+    let folder = try TemporaryDirectory()
+    var source = try broadcast()
+    let link = try link(of: &source)
+    source.signal(SIGKILL)
+    #expect(try source.wait() == 137)
+    let result = try run(built("freshet"), ["join", link, "--output", folder.file("out.ts"), "--quiet"])
+    #expect(result.status == 1)
+    #expect(result.errors.hasPrefix("freshet: nobody answers at 127.0.0.1:"))
+    #expect(result.errors.filter { $0 == "\n" }.count == 1)
+    #expect(unsafe access(folder.file("out.ts"), F_OK) != 0)
+  }
+
+  @Test(arguments: ["/nowhere/at-all.mp4", "/dev/null", #filePath])
+  func `An input that is none is one sentence and no link`(input: String) throws {
+    let result = try run(built("freshet"), ["broadcast", input, "--listen", "udp://127.0.0.1:0"])
+    #expect(result.status == 1)
+    #expect(result.output == [])
+    #expect(result.errors.hasPrefix("freshet: "))
+    #expect(result.errors.filter { $0 == "\n" }.count == 1)
+  }
+
+  @Test func `A port that is taken is one sentence`() throws {
+    var source = try broadcast()
+    let link = try link(of: &source)
+    guard let port = link.split(separator: "/")[1].split(separator: ":").last else { return }
+    let result = try run(
+      built("freshet"),
+      ["broadcast", Self.clip, "--listen", "udp://127.0.0.1:\(port)"]
+    )
+    #expect(result.status == 1)
+    #expect(result.errors.contains("address already in use"))
+    _ = consume source
+  }
+}
