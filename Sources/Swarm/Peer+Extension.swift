@@ -320,6 +320,11 @@ extension Peer {
     channels[index].lastAnswer = verdict
     sendExtension(index, .answer, verdict.encode())
     guard verdict.isAccepted else { return }
+    if inbound.purpose == .data {
+      // Whom we feed receives the stream; its next ping would say so too late for a redirect.
+      directory[inbound.peer]?.isAttached = true
+      channels[index].hello?.isAttached = true
+    }
     events.append(.linkUp(link(index, purpose: inbound.purpose, stripes: verdict.stripes, isParent: false)))
     pump(index)
   }

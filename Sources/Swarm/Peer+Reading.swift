@@ -37,6 +37,7 @@ extension Peer {
         nextRead = next + 1
         if next == lastChunk {
           hasReadLast = true
+          lastParents = describeParents()
           notices.append(.ended)
         }
         continue

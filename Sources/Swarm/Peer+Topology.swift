@@ -163,6 +163,14 @@ extension Peer {
   }
 
   private mutating func declareParent(_ stripe: Int, _ peer: PeerRef?, depth: Int) {
+    let before = isAttached
+    defer {
+      if isAttached != before {
+        for index in channels.indices where channels[index].isOpen && channels[index].speech == .proven {
+          sendPing(index)
+        }
+      }
+    }
     parents.removeAll { $0.stripe == stripe }
     guard let peer, directory[peer] != nil else {
       notices.append(.detached)
