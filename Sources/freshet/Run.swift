@@ -24,12 +24,17 @@ enum Run {
     settings.window = options.window
     settings.chunkSize = options.chunkSize
     settings.loops = options.loops
-    var listener = try Listener(options.common, isSource: true)
-    try Broadcast.run(settings) { listener.hear($0) }
+    var reporter = try Reporter(isSource: true, options.common)
+    try Broadcast.run(settings) { reporter.take($0) }
   }
 
   /// Takes part in a stream until it ends, the time is over or a signal comes.
   static func join(_ options: JoinOptions) throws {
+    if options.output == .standardOutput, isatty(STDOUT_FILENO) == 1 {
+      throw UsageError(
+        "--output - would fill the terminal with video; pipe it: freshet join … --output - | mpv -"
+      )
+    }
     let plugins = try registry(options.common.plugins)
     let transport = PluginChoice(name: options.listen?.transport ?? "udp")
     var settings = JoinSettings(
@@ -44,15 +49,17 @@ enum Run {
     if options.plays { settings.outputs.append(.player) }
     settings.relays = options.relays
     settings.listen = options.listen?.endpoint
-    var listener = try Listener(options.common, isSource: false)
-    try Join.run(settings) { listener.hear($0) }
+    var reporter = try Reporter(isSource: false, options.common)
+    try Join.run(settings) { reporter.take($0) }
   }
 
   /// The plugins that can be used: the built-in ones, those of `FRESHET_PLUGIN_PATH` and `libraries`.
   ///
   /// Throws `UsageError` for a library that cannot be loaded.
   static func plugins(libraries: [String]) throws -> [PluginList.Row] {
-    try registry(libraries).plugins.map { plugin in
+    let plugins = try registry(libraries)
+    for refusal in plugins.refusals { _ = Descriptor.write("freshet: \(refusal)\n", to: STDERR_FILENO) }
+    return plugins.plugins.map { plugin in
       PluginList.Row(
         kind: plugin.kind,
         manifest: plugin.manifest,
@@ -96,39 +103,5 @@ enum Run {
     _ body: () throws(PluginError) -> Value
   ) throws(UsageError) -> Value {
     do throws(PluginError) { return try body() } catch { throw UsageError(error.description) }
-  }
-}
-
-/// Tells the user and the statistics file what a running peer says.
-private struct Listener: ~Copyable {
-  private var console: Console
-  private var file: StatisticsFile?
-
-  init(_ options: CommonOptions, isSource: Bool) throws(CommandError) {
-    console = Console(isSource: isSource, verbosity: options.verbosity)
-    if let path = options.statistics {
-      file = try StatisticsFile.create(path)
-    } else {
-      file = nil
-    }
-  }
-
-  mutating func hear(_ event: NodeEvent) {
-    switch event {
-    case .link(let link): _ = Descriptor.write("\(link)\n", to: STDOUT_FILENO)
-    case .sentence(let text): console.say(text)
-    case .detail(let text): console.detail(text)
-    case .warning(let text): console.warn(text)
-    case .statistics(let statistics):
-      console.show(statistics)
-      record(statistics)
-    case .summary(let statistics):
-      record(statistics)
-      console.finish()
-    }
-  }
-
-  private mutating func record(_ statistics: Statistics) {
-    if let warning = file?.append(statistics) { console.warn(warning) }
   }
 }
