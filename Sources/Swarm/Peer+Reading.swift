@@ -32,12 +32,11 @@ extension Peer {
             skipped
           )
         }
-        readCount += 1
+        noteRead()
         skipped = 0
         nextRead = next + 1
         if next == lastChunk {
           hasReadLast = true
-          lastParents = describeParents()
           notices.append(.ended)
         }
         continue
@@ -53,6 +52,17 @@ extension Peer {
       counters.lost += later - next
       nextRead = later
     }
+  }
+
+  private mutating func noteRead() {
+    readCount += 1
+    if let last = lastRead {
+      counters.longestGapMilliseconds = max(
+        counters.longestGapMilliseconds ?? 0,
+        (now - last) / .milliseconds(1)
+      )
+    }
+    lastRead = now
   }
 
   /// Whether the signed end of the stream has been read.

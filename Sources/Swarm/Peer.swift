@@ -65,8 +65,7 @@ public struct Peer {
   var nextRead: UInt64?
   var lastChunk: UInt64?
   var hasReadLast = false
-  /// Who fed us when the stream ended; everybody leaves after that.
-  var lastParents: [(stripe: Int, peer: PeerID?, address: Address, depth: Int)] = []
+  var lastRead: Duration?
   var readCount: UInt64 = 0
   var blockedUntil: Duration?
   var nextSecond: Duration
@@ -286,21 +285,15 @@ public struct Peer {
     }
     if configuration.role == .source {
       statistics.depth = 0
-    } else if let parent = (hasReadLast ? lastParents : describeParents()).first {
+    } else if let parent = parents.first {
       statistics.depth = parent.depth
-      statistics.parent = parent.peer?.description ?? parent.address.description
+      statistics.parent = directory[parent.peer].map { $0.id?.description ?? $0.address.description }
     } else if let channel = channels.first(where: { $0.isPulled && $0.isOpen }) {
       statistics.depth = 1
       statistics.parent = channel.address.description
     }
     statistics.windowFill = Double(window.held.count) / Double(max(window.size, 1))
     return statistics
-  }
-
-  func describeParents() -> [(stripe: Int, peer: PeerID?, address: Address, depth: Int)] {
-    parents.compactMap { parent in
-      directory[parent.peer].map { (parent.stripe, $0.id, $0.address, parent.depth) }
-    }
   }
 
   /// Our clock as DATA carries it: microseconds since the Unix epoch (RFC 7574, section 8.6).

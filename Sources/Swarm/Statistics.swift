@@ -38,6 +38,8 @@ public struct Statistics: Hashable, Sendable {
   public var timeMilliseconds: Double = 0
   /// `behind_live_ms`: from the signing of the newest chunk that was put out to its output.
   public var behindLiveMilliseconds: Double?
+  /// `longest_gap_ms`: the longest time between two chunks in a row at the output.
+  public var longestGapMilliseconds: Double?
   /// `first_chunk_ms`: from the process's start to the first verified chunk.
   public var firstChunkMilliseconds: Double?
   /// `first_frame_ms`: from the process's start to the first complete random access unit written to the output.

@@ -22,6 +22,7 @@ extension Statistics {
       ("depth", depth.map { String($0) } ?? "null"),
       ("window_fill", Self.number(windowFill)),
       ("behind_live_ms", Self.number(behindLiveMilliseconds)),
+      ("longest_gap_ms", Self.number(longestGapMilliseconds)),
       ("first_chunk_ms", Self.number(firstChunkMilliseconds)),
       ("first_frame_ms", Self.number(firstFrameMilliseconds)),
       ("first_frame_bytes", firstFrameBytes.map { String($0) } ?? "null"),
