@@ -215,7 +215,10 @@ package import PluginKit
         // Told of an earlier packet; this one was not tried yet.
         case ECONNREFUSED: continue
         case EMSGSIZE: counters.tooLong += 1
-        default: counters.unreachable += 1
+        // The own address that the peer knows may have gone with its network.
+        default:
+          if unsafe freshet_prepare_without_source(batches, UInt32(sent)) { continue }
+          counters.unreachable += 1
         }
         sent += 1
       }

@@ -72,11 +72,16 @@ int freshet_receive(
   uint32_t *_Nonnull overflow
 );
 
-/// Puts a datagram of two parts in place `index` of the batch to send.
+/// Puts a datagram of two parts in place `index` of the batch to send. From a socket that is bound to all addresses it
+/// leaves from the one at which the destination's last datagram came.
 void freshet_prepare(
   freshet_batches *_Nonnull batches, unsigned index, freshet_endpoint destination, bool is_mapped,
   const void *_Nullable head, size_t head_count, const void *_Nullable body, size_t body_count
 );
+
+/// Prepares a datagram again to leave from whatever address the routes prefer, and forgets by which one the peer knows
+/// us. Returns whether that makes a difference.
+bool freshet_prepare_without_source(freshet_batches *_Nonnull batches, unsigned index);
 
 /// Sends the prepared datagrams from `first` to `end`.
 /// Returns how many went; fewer than all when the next one failed, and then `error` is its errno, else 0.
