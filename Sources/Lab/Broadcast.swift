@@ -1,3 +1,4 @@
+internal import Glibc
 package import Integrity
 internal import PluginKit
 
@@ -96,7 +97,12 @@ package final class Broadcast {
   package func isTrue(_ chunk: UInt64, _ payload: RawSpan) -> Bool {
     guard let made = self[chunk], made.payload.count == payload.byteCount else { return false }
     return unsafe made.payload.withUnsafeBytes { original in
-      unsafe payload.withUnsafeBytes { unsafe original.elementsEqual($0) }
+      unsafe payload.withUnsafeBytes { copy in
+        guard copy.count > 0, let original = original.baseAddress, let bytes = copy.baseAddress else {
+          return unsafe copy.isEmpty
+        }
+        return unsafe memcmp(original, bytes, copy.count) == 0
+      }
     }
   }
 }

@@ -37,7 +37,7 @@ import Wire
     let loss = Path(delay: .milliseconds(10), loss: 0.05)
     let scene = try Scene(seed: seed, rate: 3_800_000, topology: "chain", parameters: "", path: loss)
     for hop in 0..<3 { scene.viewer(at: .milliseconds(20 + 400 * hop)) }
-    scene.world.run(until: .seconds(18))
+    scene.world.run(until: .seconds(Scene.isOptimised ? 67 : 15))
     // Whoever joins begins in the past, so the delay is that of what was published when all were there.
     let first = try #require(scene.broadcast.published.first { $0.time >= .seconds(5) }).chunk
     let chunks = first...scene.newest(before: .seconds(2))
