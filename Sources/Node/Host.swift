@@ -160,10 +160,11 @@ final class Host {
 
   /// Keeps who feeds the peer and whom it feeds, for the summary: at the end of a stream everybody leaves.
   ///
-  /// - Parameter isFinal: whether what comes later does not count.
+  /// - Parameter isFinal: whether what comes later does not count; then what was seen before is kept.
   func noteStanding(isFinal: Bool) {
     guard !hasFinalStanding else { return }
     hasFinalStanding = isFinal
+    if isFinal, standing?.depth != nil { return }
     let now = endpoint.peers[0].statistics(now: clock.now)
     if standing == nil || now.depth != nil { standing = now }
   }
