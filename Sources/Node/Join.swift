@@ -172,6 +172,7 @@ package struct Join {
     var signed: NTPTimestamp?
     host.endpoint.peers[0].read(now: now) { _, payload, timestamp, isEntry, _ in
       signed = timestamp
+      host.noteFirstChunk()
       outlet.write(payload, isEntry: isEntry)
     }
     if let signed { behindLive = max(live - signed.sinceUnixEpoch, .zero) }

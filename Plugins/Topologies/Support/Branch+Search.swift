@@ -330,7 +330,8 @@ extension Branch {
       pulse = view.pulse
       pulseChanged = context.now
     }
-    if before.0 != depth { declare(&context) }
+    // Who stands below an orphan keeps its depth until the orphan has a place again.
+    if standing == .attached, before.0 != depth || before.1 != standing { declare(&context) }
     if before != (depth, standing, path) { tell(&context) }
     keepSpare(&context)
   }
