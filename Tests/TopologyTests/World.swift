@@ -162,6 +162,16 @@ final class World {
   /// How many copies of the stream a host's upload carries.
   func copies(of index: Int) -> Int { Int(hosts[index].capacity.upload / settings.rate) }
 
+  /// Whether the living have a slot for each of them.
+  func isFeasible(fanout: Int) -> Bool {
+    let slots = living.map { index in
+      let host = hosts[index]
+      let relays = host.role == .source || (host.role == .relay && host.capacity.isReachable)
+      return relays ? min(fanout, copies(of: index)) : 0
+    }
+    return slots.reduce(0, +) >= living.count - 1
+  }
+
   func spare(of index: Int) -> Int? {
     hosts[index].sides.keys.sorted().first { hosts[index].sides[$0]?.isSpare == true }
   }
@@ -348,6 +358,8 @@ final class World {
       host.sides[target] = Side(connection: connections)
     }
     host.sides[target]?.asked = purpose
+    host.sides[target]?.askNumber = asks
+    let number = asks
     let isConnected = host.sides[target]?.isConnected == true
     let connection = host.sides[target]?.connection ?? 0
     at(now + reliable(host.index, target, trips: isConnected ? 1 : 3)) { [self] in
@@ -366,6 +378,9 @@ final class World {
       host.sides[target]?.connection = side.connection
       host.sides[target]?.isConnected = true
       side.isConnected = true
+      // An ask that a later one has overtaken counts no more.
+      guard number > side.wantedNumber else { return }
+      side.wantedNumber = number
       side.wanted = purpose
       other.sides[host.index] = side
       let ask = Inbound(
@@ -419,7 +434,9 @@ final class World {
     )
     at(now + reliable(host.index, asker, trips: 1)) { [self] in
       let other = hosts[asker]
-      guard other.isAlive, other.sides[host.index]?.connection == side.connection else { return }
+      guard other.isAlive, other.sides[host.index]?.connection == side.connection,
+        other.sides[host.index]?.askNumber == side.wantedNumber
+      else { return }
       if purpose == .data {
         other.sides[host.index]?.data = .parent
         other.sides[host.index]?.isSpare = false
@@ -427,7 +444,7 @@ final class World {
         other.sides[host.index]?.isSpare = true
         if other.sides[host.index]?.data == .parent { other.sides[host.index]?.data = nil }
       }
-      if other.sides[host.index]?.asked == purpose { other.sides[host.index]?.asked = nil }
+      other.sides[host.index]?.asked = nil
       if !host.isAlive { notice(death: host.index, at: other) }
       deliver(.linkUp(answer), to: other)
     }
@@ -441,7 +458,9 @@ final class World {
     let indices = redirect.map { host.index(of: $0) }
     at(now + reliable(host.index, asker, trips: 1)) { [self] in
       let other = hosts[asker]
-      guard other.isAlive, other.sides[host.index]?.connection == side.connection else { return }
+      guard other.isAlive, other.sides[host.index]?.connection == side.connection,
+        other.sides[host.index]?.askNumber == side.wantedNumber
+      else { return }
       other.sides[host.index]?.asked = nil
       if other.sides[host.index]?.isIdle == true { other.sides[host.index] = nil }
       deliver(
@@ -516,8 +535,10 @@ struct Side {
   var isConnected = false
   /// What this host has asked the other for.
   var asked: Purpose?
+  var askNumber = 0
   /// What the other has asked this host for.
   var wanted: Purpose?
+  var wantedNumber = 0
   var data: Data?
   var isSpare = false
   var isGuest = false

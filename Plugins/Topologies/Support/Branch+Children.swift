@@ -24,7 +24,7 @@ struct Child {
   var suspicion: Suspicion?
   /// In how many samples in a row it could not be served.
   var starved = 0
-  /// When it was last told to go elsewhere.
+  /// When it was last told to go elsewhere; it may have found no place there.
   var movedAt: Duration?
   var lastView: View?
 
@@ -40,6 +40,8 @@ extension Branch {
   private static let pingInterval = Duration.milliseconds(100)
   /// How long a suspected child has for an answer, at least.
   private static let pingPatience = Duration.milliseconds(400)
+  /// How long a child that was told to go elsewhere is left alone.
+  private static let moveMemory = Duration.seconds(2)
   /// How long a loss is remembered.
   private static let lossMemory = Duration.seconds(10)
 
@@ -99,7 +101,7 @@ extension Branch {
     }
     if children.count < slots(context) || (isOrphan && children.count < slotsForRepair(context)) {
       accept(ask, stripes, relays: relays, &context)
-    } else if relays, let watcher = lastWatcher() {
+    } else if relays, let watcher = lastWatcher(context.now) {
       replace(watcher, with: ask, stripes, &context)
     } else {
       context.emit(.refuse(ask.peer, ask.stripes, redirect: redirect(ask, relays: relays, &context)))
@@ -234,8 +236,13 @@ extension Branch {
 
   // MARK: Those that only watch give way
 
-  private func lastWatcher() -> Int? {
-    children.lastIndex { !$0.relays && !$0.isPlain && $0.suspicion == nil && $0.movedAt == nil }
+  private func lastWatcher(_ now: Duration) -> Int? {
+    children.lastIndex { givesWay($0, now) }
+  }
+
+  func givesWay(_ child: Child, _ now: Duration) -> Bool {
+    guard !child.relays, !child.isPlain, child.suspicion == nil else { return false }
+    return child.movedAt.map { now - $0 > Self.moveMemory } ?? true
   }
 
   /// Gives a watcher's slot to a peer that relays, below which the watcher finds a new one.

@@ -47,7 +47,7 @@ extension Branch {
   /// How long an answer may take before the next candidate is asked.
   private static let patience = Duration.milliseconds(1000)
   /// The same for an orphan, which knows the peers that it asks and is fed by repair only.
-  private static let orphanPatience = Duration.milliseconds(500)
+  private static let orphanPatience = Duration.milliseconds(400)
   /// How long discovery may take.
   private static let discoveryPatience = Duration.milliseconds(1000)
   private static let discoveryLimit = 8
@@ -59,7 +59,7 @@ extension Branch {
   mutating func beginSearch(_ new: Search, _ context: inout TopologyContext) {
     search = new
     if !new.isMove, new.queue.isEmpty {
-      search?.queue = known
+      search?.queue = known.reversed()
       discover(&context)
     }
     advance(&context)
@@ -117,7 +117,10 @@ extension Branch {
     )
     let from = context.window.last.map { $0 &+ 1 }
     context.emit(.connect(peer, .data, stripes(context), from: from, note: note.encoded))
-    let patience = search?.lost == nil ? Self.patience : Self.orphanPatience
+    // Where everybody is far away, nobody answers in time at first.
+    let patience =
+      (search?.lost == nil ? Self.patience : Self.orphanPatience)
+      * (1 << min(search?.pauses ?? 0, 2))
     context.emit(.setTimer(Timer.answer, at: context.now + patience))
   }
 
@@ -127,7 +130,8 @@ extension Branch {
     if length > Self.longestPause { length = Self.longestPause }
     length = length / 2 + length * Int(context.random.next(upperBound: 1024 as UInt64)) / 1024
     paused.pauses += 1
-    paused.asked = []
+    // Silence may have been a loss: nobody is to be taken for dead by it for ever.
+    paused.silent = []
     search = paused
     context.emit(.cancelTimer(Timer.answer))
     context.emit(.setTimer(Timer.retry, at: context.now + length))
@@ -135,6 +139,7 @@ extension Branch {
 
   mutating func retry(_ context: inout TopologyContext) {
     guard let paused = search, paused.target == nil else { return }
+    search?.asked = []
     search?.queue = []
     search?.prepend(paused.plan + (root.map { [context.peer(for: $0)] } ?? []) + known.reversed())
     discover(&context)
@@ -179,6 +184,20 @@ extension Branch {
       search?.noteSilence(of: contact.id.ring)
     }
     advance(&context)
+  }
+
+  /// A refusal by somebody who has been given up as silent: where it points to is still worth a question.
+  mutating func refusedLate(
+    by peer: PeerRef,
+    _ redirect: [Candidate],
+    _ context: inout TopologyContext
+  ) {
+    guard search?.asked.contains(peer) == true, !redirect.isEmpty else { return }
+    search?.prepend(redirect.prefix(TopologyContext.redirectLimit).map(\.peer))
+    if search?.target == nil {
+      context.emit(.cancelTimer(Timer.retry))
+      advance(&context)
+    }
   }
 
   /// A peer has agreed to be the parent.
@@ -325,7 +344,8 @@ extension Branch {
     case .attached, .waiting: above.searchingSince = nil
     }
     parent = above
-    root = view.depth == 0 ? above.contact : view.root ?? root
+    // An orphan stands at depth 0 too, but it is no source.
+    root = view.depth == 0 && view.standing == .attached ? above.contact : view.root ?? root
     if view.pulse > pulse {
       pulse = view.pulse
       pulseChanged = context.now

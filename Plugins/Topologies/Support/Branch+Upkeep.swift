@@ -19,6 +19,10 @@ extension Branch {
 
   mutating func upkeep(_ context: inout TopologyContext) {
     context.emit(.setTimer(Timer.upkeep, at: context.now + Self.upkeepInterval))
+    // Who was stopped for a while has not heard the pulse for want of listening.
+    let late = context.now - lastUpkeep - Self.upkeepInterval
+    if late > Self.upkeepInterval { pulseChanged = min(pulseChanged + late, context.now) }
+    lastUpkeep = context.now
     if role == .source || parent?.isPlain == true {
       pulse &+= 1
       pulseChanged = context.now
@@ -222,7 +226,7 @@ extension Branch {
     let isServing = standing == .attached && search == nil && slots > 0
     if isServing {
       let free = slots - children.count
-      let watchers = children.count { !$0.relays && !$0.isPlain && $0.movedAt == nil }
+      let watchers = children.count { givesWay($0, context.now) }
       if free > 0 {
         offers.append(Offer(kind: .free, depth: 0, slots: UInt16(clamping: free), contact: context.me))
       } else if watchers > 0 {

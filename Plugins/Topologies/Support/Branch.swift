@@ -38,6 +38,9 @@ package struct Branch {
   /// The most peers that are remembered as liars.
   static let shunnedLimit = 32
 
+  /// The shortest time between two moves that a parent wishes.
+  private static let moveInterval = Duration.milliseconds(900)
+
   let shape: Shape
   var role = Role.relay
   var isRunning = false
@@ -60,6 +63,9 @@ package struct Branch {
 
   var pulse: UInt64 = 0
   var pulseChanged = Duration.zero
+  var lastUpkeep = Duration.zero
+  /// When the parent's last wish to be left was followed.
+  var lastMove: Duration?
   var sequence: UInt32 = 0
   var isNewsTimerSet = false
   var lastReport: Report?
@@ -178,13 +184,8 @@ package struct Branch {
     // Peers that start together do not do their upkeep together.
     let first = Duration.milliseconds(500 + Int64(context.random.next(upperBound: 500 as UInt64)))
     context.emit(.setTimer(Timer.upkeep, at: context.now + first))
-    if role == .source {
-      for stripe in stripes(context).stripes {
-        context.emit(.declareParent(stripe: stripe, nil, depth: 0))
-      }
-    } else {
-      beginSearch(Search(), &context)
-    }
+    lastUpkeep = context.now
+    if role != .source { beginSearch(Search(), &context) }
   }
 
   private mutating func prepare(
@@ -248,6 +249,8 @@ package struct Branch {
       refused(reason, redirect, &context)
       // A refusal leaves what the peers are to each other otherwise.
       if reason == .refused { return }
+    } else if reason == .refused, spare.asked != peer {
+      refusedLate(by: peer, redirect, &context)
     }
     if spare.asked == peer || spare.peer == peer { spareDown(peer, &context) }
     guard reason != .refused else { return }
@@ -277,12 +280,19 @@ package struct Branch {
       guard parent?.peer == peer else { return }
       context.emit(.send(peer, Message.report(report(&context)).encoded))
     case .move(let contacts):
-      guard parent?.peer == peer, search == nil else { return }
+      guard parent?.peer == peer, search == nil, mayMove(context.now) else { return }
       beginSearch(Search(moving: contacts.map { context.peer(for: $0) }), &context)
     case .lift:
-      guard let parent, parent.peer == peer, let above = parent.contact else { return }
+      guard let parent, parent.peer == peer, let above = parent.contact, mayMove(context.now) else { return }
       lift(to: above, &context)
     }
+  }
+
+  /// A parent's word sends a peer to addresses that nobody has checked: not more often than it takes to tidy a tree.
+  private mutating func mayMove(_ now: Duration) -> Bool {
+    if let lastMove, now - lastMove < Self.moveInterval { return false }
+    lastMove = now
+    return true
   }
 
   mutating func remember(_ peer: PeerRef) {
