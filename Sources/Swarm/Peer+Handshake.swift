@@ -77,8 +77,8 @@ extension Peer {
       sendAnswer(known)
       return
     }
-    let inbound = channels.count { !$0.isFree && !$0.isInitiator }
-    guard inbound < Self.inboundLimit,
+    makeRoom()
+    guard
       let index = makeChannel(
         .halfOpen,
         address: address,
@@ -91,6 +91,20 @@ extension Peer {
     channels[index].theirWindow = view.discardWindow ?? .max
     sendAnswer(index)
     // What else a first datagram may carry is little and can wait; the rest is heavy and must not be there.
+  }
+
+  /// Where strangers hold all channels that they can, the one that has been of no use for longest makes room.
+  private mutating func makeRoom() {
+    let inbound = channels.indices.filter { !channels[$0].isFree && !channels[$0].isInitiator }
+    guard inbound.count >= Self.inboundLimit else { return }
+    let useless = inbound.filter { index in
+      let channel = channels[index]
+      return !channel.isChild && !channel.isParent && channel.purpose == nil && channel.claimed == nil
+        && channel.pendingAsk == nil
+    }
+    guard let index = useless.min(by: { channels[$0].lastHeard < channels[$1].lastHeard }) else { return }
+    sayGoodbye(index, redirect: [])
+    free(index)
   }
 
   private mutating func sendAnswer(_ index: Int) {

@@ -53,6 +53,7 @@ final class Scene {
     _ role: Role = .relay,
     at time: Duration? = nil,
     bootstrap: [Address]? = nil,
+    clockOffset: Duration = .seconds(1_800_000_000),
     configure: @escaping (inout PeerConfiguration) -> Void = { _ in }
   ) -> Host {
     number += 1
