@@ -105,6 +105,8 @@ struct Channel {
   var isChokingUs = false
   var outstanding = 0
   var falseChunks = 0
+  /// The highest chunk that it pushed; what lies above is still to come.
+  var pushed: UInt64?
   var chunksFrom: UInt64 = 0
   var repairsFrom: UInt64 = 0
   var lastProgress: Duration

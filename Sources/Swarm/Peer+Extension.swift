@@ -340,6 +340,7 @@ extension Peer {
     }
     channels[index].claimed = pending.ask.purpose
     channels[index].lastProgress = now
+    channels[index].pushed = nil
     channels[index].isSpare = pending.ask.purpose == .spare
     if pending.ask.purpose == .data {
       channels[index].parentStripes.formUnion(answer.stripes)

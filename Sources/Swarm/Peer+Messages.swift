@@ -132,6 +132,7 @@ extension Peer {
     if window.contains(chunk) {
       counters.duplicate += 1
       channels[index].lastProgress = now
+      notePush(index, chunk)
       if wants.contains(.duplicates) {
         duplicateBatch.append(ChunkArrival(chunk: chunk, from: channels[index].peer, note: note))
       }
@@ -169,6 +170,7 @@ extension Peer {
     counters.verified += 1
     channels[index].lastProgress = now
     channels[index].chunksFrom += 1
+    notePush(index, chunk)
     if wants.contains(.chunks) {
       arrivalBatch.append(ChunkArrival(chunk: chunk, from: channels[index].peer, note: note))
     }

@@ -197,7 +197,9 @@ extension Peer {
     for place in missing.indices {
       if missing[place].next <= now {
         let chunk = missing[place].chunk
-        if let index = source(for: missing[place]) {
+        if let later = push(of: chunk) {
+          missing[place].next = later
+        } else if let index = source(for: missing[place]) {
           assign(place, to: index)
           if let last = requests.last, last.index == index, last.chunks.upperBound + 1 == chunk {
             requests[requests.count - 1].chunks = last.chunks.lowerBound...chunk
@@ -217,6 +219,28 @@ extension Peer {
       }
     }
   }
+
+  /// A parent pushes in order: notes how far it is.
+  mutating func notePush(_ index: Int, _ chunk: UInt64) {
+    guard !channels[index].parentStripes.isEmpty, missing(chunk)?.source != index else { return }
+    channels[index].pushed = max(channels[index].pushed ?? 0, chunk)
+  }
+
+  /// Until when a chunk is waited for because the parent is pushing what lies before it.
+  ///
+  /// It may be known from a HAVE, or from what spares sent; to ask for it now would load those who are slow already.
+  private func push(of chunk: UInt64) -> Duration? {
+    let stripe = stripe(of: chunk)
+    for channel in channels where channel.isOpen && channel.parentStripes.contains(stripe: stripe) {
+      guard channel.silenceReported == nil, let pushed = channel.pushed, pushed < chunk else { continue }
+      let limit = channel.lastProgress + (channel.congestion.roundTrip ?? .milliseconds(20)) + Self.pushPause
+      if limit > now { return limit }
+    }
+    return nil
+  }
+
+  /// How long a parent that is pushing may pause.
+  private static let pushPause: Duration = .milliseconds(40)
 
   /// What has left the window, or was given up by the output, is not looked for any more.
   private mutating func forgetOld() {

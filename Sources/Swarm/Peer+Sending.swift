@@ -58,7 +58,7 @@ extension Peer {
         channels[index].nextRelease = channels[index].congestion.nextChance(size, now: now)
         return
       }
-      guard uploadAllows(size) else {
+      guard uploadAllows(size, isChild: channels[index].isChild) else {
         channels[index].nextRelease = now + .milliseconds(2)
         return
       }
@@ -135,7 +135,9 @@ extension Peer {
   }
 
   /// The upload that the user gave us, as a bucket that holds a twentieth of a second.
-  private mutating func uploadAllows(_ bytes: Int) -> Bool {
+  ///
+  /// Half of it is for children: who only repairs from us must not take what they live on.
+  private mutating func uploadAllows(_ bytes: Int, isChild: Bool) -> Bool {
     let rate = Double(configuration.capacity.upload) / 8
     guard rate > 0 else { return false }
     uploadTokens = min(
@@ -143,7 +145,8 @@ extension Peer {
       uploadTokens + rate * seconds(now - uploadRefilled)
     )
     uploadRefilled = now
-    return uploadTokens >= Double(bytes)
+    let reserve = isChild ? 0 : Self.uploadBurst(configuration.capacity) / 2
+    return uploadTokens >= Double(bytes) + reserve
   }
 
   static func uploadBurst(_ capacity: Capacity) -> Double { max(Double(capacity.upload) / 8 / 20, 65_536) }
