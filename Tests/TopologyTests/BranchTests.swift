@@ -1,0 +1,396 @@
+import Branching
+import PluginKit
+import Testing
+
+/// One peer, and what it says to each event.
+private struct Bench {
+  final class Directory: PeerDirectory {
+    func contact(of peer: PeerRef) -> Contact? { Bench.contact(Int(peer.number)) }
+    func peer(for contact: Contact) -> PeerRef { PeerRef(UInt32(truncatingIfNeeded: contact.id.ring)) }
+  }
+
+  var branch: Branch
+  var now = Duration.zero
+  var random = RandomSource(seed: 1)
+  var last: UInt64?
+  var epoch: UInt32 = 1
+
+  init(fanout: Int = 2) { branch = Branch(Shape(fanout: fanout)) }
+
+  static func contact(_ number: Int) -> Contact {
+    Contact(
+      id: PeerID(InlineWords(UInt64(number), 1, 2, 3)),
+      address: Address(ipv4: 0x0a00_0000 + UInt32(number), port: 7574)
+    )
+  }
+
+  static func hello(_ number: Int, upload: UInt64 = 8_000_000) -> Hello {
+    Hello(
+      id: contact(number).id,
+      capacity: Capacity(upload: upload),
+      isAttached: true,
+      depth: 0,
+      address: contact(number).address
+    )
+  }
+
+  mutating func handle(_ event: TopologyEvent) -> [TopologyAction] {
+    var context = TopologyContext(
+      now: now,
+      me: Self.contact(99),
+      epoch: epoch,
+      window: WindowState(first: 0, last: last, newestEntry: nil, size: 100),
+      stream: StreamProperties(rate: 1_000_000, chunkSize: 1316, stripes: 1),
+      held: [],
+      random: random,
+      directory: Directory()
+    )
+    branch.handle(event, &context)
+    random = context.random
+    return context.actions
+  }
+
+  mutating func begin(_ role: Role = .relay, upload: UInt64 = 8_000_000) {
+    _ = handle(.start(role))
+    _ = handle(.capacity(Capacity(upload: upload)))
+  }
+
+  /// Attaches to peer 1, a child of the source 0.
+  mutating func attach() {
+    begin()
+    _ = handle(.discovered([Candidate(peer: PeerRef(1), isAttached: true)]))
+    _ = handle(.linkUp(link(1)))
+    var view = View(standing: .attached, depth: 1, pulse: 1, path: [0])
+    view.sequence = 1
+    view.ancestors = [Self.contact(0)]
+    view.root = Self.contact(0)
+    _ = handle(.message(PeerRef(1), epoch: 1, bytes: Message.view(view).encoded))
+  }
+
+  func link(_ number: Int, isPlain: Bool = false, purpose: Purpose = .data) -> Link {
+    Link(
+      peer: PeerRef(UInt32(number)),
+      purpose: purpose,
+      stripes: StripeSet(0),
+      hello: isPlain ? nil : Self.hello(number),
+      isParent: purpose == .data,
+      roundTrip: .milliseconds(10)
+    )
+  }
+
+  func ask(
+    _ number: Int,
+    _ purpose: Purpose = .data,
+    from: UInt64? = nil,
+    isPlain: Bool = false,
+    note: AskNote = AskNote(relays: true)
+  ) -> TopologyEvent {
+    .inbound(
+      Inbound(
+        peer: PeerRef(UInt32(number)),
+        hello: isPlain ? nil : Self.hello(number),
+        purpose: purpose,
+        stripes: StripeSet(0),
+        from: from,
+        note: isPlain ? [] : note.encoded
+      )
+    )
+  }
+}
+
+extension [TopologyAction] {
+  fileprivate func accepts(_ number: UInt32) -> Bool {
+    contains {
+      if case .accept(PeerRef(number), _, _) = $0 { true } else { false }
+    }
+  }
+
+  fileprivate func refuses(_ number: UInt32) -> Bool {
+    contains {
+      if case .refuse(PeerRef(number), _, _) = $0 { true } else { false }
+    }
+  }
+
+  fileprivate func redirect(of number: UInt32) -> [PeerRef]? {
+    for case .refuse(PeerRef(number), _, let redirect) in self { return redirect }
+    return nil
+  }
+
+  /// Whom it asks for chunks, and from which one on.
+  fileprivate var asked: [(PeerRef, UInt64?)] {
+    compactMap {
+      if case .connect(let peer, .data, _, let from, _) = $0 { (peer, from) } else { nil }
+    }
+  }
+}
+
+@Suite struct `A place in a tree` {
+  @Test func `asks the peer that is attached first, for its newest entry`() {
+    var bench = Bench()
+    bench.begin()
+    let some = [
+      Candidate(peer: PeerRef(5), isAttached: false), Candidate(peer: PeerRef(6)),
+      Candidate(peer: PeerRef(7), isAttached: true),
+    ]
+    let asked = bench.handle(.discovered(some)).asked
+    #expect(asked.map(\.0) == [PeerRef(7)] && asked.map(\.1) == [nil])
+  }
+
+  @Test func `follows a redirect at once`() {
+    var bench = Bench()
+    bench.begin()
+    _ = bench.handle(.discovered([Candidate(peer: PeerRef(7), isAttached: true)]))
+    let actions = bench.handle(
+      .linkDown(PeerRef(7), .refused, redirect: [Candidate(peer: PeerRef(8)), Candidate(peer: PeerRef(9))])
+    )
+    #expect(actions.asked.map(\.0) == [PeerRef(8)])
+  }
+
+  @Test func `takes nobody before it is attached itself`() {
+    var bench = Bench()
+    bench.begin()
+    #expect(bench.handle(bench.ask(4)).refuses(4))
+    bench.attach()
+    let actions = bench.handle(bench.ask(4, from: 17))
+    #expect(actions.accepts(4))
+    #expect(actions.contains(.route(stripe: 0, to: PeerRef(4), from: 17)))
+  }
+
+  @Test func `takes no ancestor, and nobody whose child stands above`() {
+    var bench = Bench(fanout: 8)
+    bench.attach()
+    #expect(bench.handle(bench.ask(1)).refuses(1), "its parent")
+    #expect(bench.handle(bench.ask(0)).refuses(0), "its grandparent")
+    let above = AskNote(relays: true, children: [55, 1])
+    #expect(bench.handle(bench.ask(4, note: above)).refuses(4), "the parent of its parent, as it says")
+  }
+
+  @Test func `one silence is no reason to leave, two are`() {
+    var bench = Bench()
+    bench.attach()
+    bench.last = 41
+    #expect(bench.handle(.silence(PeerRef(1), for: .milliseconds(160))).asked.isEmpty)
+    #expect(bench.handle(.silence(PeerRef(1), for: .milliseconds(230))).asked.isEmpty)
+    let actions = bench.handle(.silence(PeerRef(1), for: .milliseconds(300)))
+    #expect(actions.contains(.disconnect(PeerRef(1), redirect: [])))
+    #expect(actions.asked.map(\.0) == [PeerRef(0)] && actions.asked.map(\.1) == [42])
+    #expect(actions.contains(.declareParent(stripe: 0, nil, depth: 0)))
+  }
+
+  @Test func `a silence that has ended counts no more`() {
+    var bench = Bench()
+    bench.attach()
+    for _ in 0..<5 {
+      #expect(bench.handle(.silence(PeerRef(1), for: .milliseconds(160))).asked.isEmpty)
+      #expect(bench.handle(.silence(PeerRef(1), for: .milliseconds(240))).asked.isEmpty)
+    }
+  }
+
+  @Test func `leaves a parent that sees it above itself`() {
+    var bench = Bench()
+    bench.attach()
+    var view = View(standing: .attached, depth: 7, pulse: 9, path: [3, 99])
+    view.sequence = 2
+    let actions = bench.handle(.message(PeerRef(1), epoch: 1, bytes: Message.view(view).encoded))
+    #expect(actions.contains(.disconnect(PeerRef(1), redirect: [])))
+  }
+
+  @Test func `believes neither an old view nor one from anybody but its parent, nor one of another epoch`() {
+    var bench = Bench()
+    bench.attach()
+    var loop = View(standing: .attached, depth: 7, pulse: 9, path: [99])
+    loop.sequence = 1
+    #expect(bench.handle(.message(PeerRef(1), epoch: 1, bytes: Message.view(loop).encoded)).isEmpty)
+    loop.sequence = 2
+    #expect(bench.handle(.message(PeerRef(2), epoch: 1, bytes: Message.view(loop).encoded)).isEmpty)
+    #expect(bench.handle(.message(PeerRef(1), epoch: 2, bytes: Message.view(loop).encoded)).isEmpty)
+  }
+
+  @Test func `leaves when the source's pulse stands still, unless it was stopped itself`() {
+    func seconds(_ bench: inout Bench, _ range: ClosedRange<Int64>) -> Int64? {
+      for second in range {
+        bench.now = .seconds(second)
+        if bench.handle(.timer(1)).contains(.disconnect(PeerRef(1), redirect: [])) { return second }
+      }
+      return nil
+    }
+    var bench = Bench()
+    bench.attach()
+    let left = seconds(&bench, 1...20)
+    #expect(left.map { 8...14 ~= $0 } == true)
+
+    var stopped = Bench()
+    stopped.attach()
+    #expect(seconds(&stopped, 1...3) == nil)
+    #expect(seconds(&stopped, 60...63) == nil)
+  }
+
+  @Test func `a peer that speaks nothing but the RFC is a leaf within the upload`() {
+    var bench = Bench(fanout: 2)
+    bench.begin(.source, upload: 2_000_000)
+    let actions = bench.handle(bench.ask(4, isPlain: true))
+    #expect(actions.accepts(4))
+    #expect(!actions.contains { if case .route = $0 { true } else { false } }, "it pulls")
+    #expect(!actions.contains { if case .send = $0 { true } else { false } })
+    #expect(bench.handle(bench.ask(5)).accepts(5))
+    #expect(bench.handle(bench.ask(6, isPlain: true)).refuses(6))
+    // One that relays takes the place of nobody who cannot be told to go elsewhere.
+    #expect(bench.handle(bench.ask(7)).refuses(7))
+    _ = bench.handle(.linkDown(PeerRef(4), .closed, redirect: []))
+    #expect(bench.handle(bench.ask(7)).accepts(7))
+  }
+
+  @Test func `a parent that speaks nothing but the RFC counts as a source`() {
+    var bench = Bench()
+    bench.begin()
+    _ = bench.handle(.discovered([Candidate(peer: PeerRef(1))]))
+    let actions = bench.handle(.linkUp(bench.link(1, isPlain: true)))
+    #expect(actions.contains(.declareParent(stripe: 0, PeerRef(1), depth: 1)))
+    #expect(bench.handle(bench.ask(4)).accepts(4))
+    for second in 1...30 as ClosedRange<Int64> {
+      bench.now = .seconds(second)
+      #expect(!bench.handle(.timer(1)).contains(.disconnect(PeerRef(1), redirect: [])))
+    }
+  }
+
+  @Test func `a full peer redirects to the shallowest free place, and to nobody who is not attached`() {
+    var bench = Bench(fanout: 2)
+    bench.begin(.source, upload: 2_000_000)
+    #expect(bench.handle(bench.ask(4)).accepts(4))
+    #expect(bench.handle(bench.ask(5)).accepts(5))
+    let deep = Offer(kind: .free, depth: 3, slots: 1, contact: Bench.contact(40))
+    let near = Offer(kind: .free, depth: 1, slots: 1, contact: Bench.contact(50))
+    func report(_ offers: [Offer], _ standing: Standing = .attached) -> [UInt8] {
+      Message.report(
+        Report(sequence: 1, standing: standing, relays: true, size: 9, height: 3, offers: offers)
+      ).encoded
+    }
+    _ = bench.handle(.message(PeerRef(4), epoch: 1, bytes: report([deep])))
+    _ = bench.handle(.message(PeerRef(5), epoch: 1, bytes: report([near])))
+    let first = bench.handle(bench.ask(6)).redirect(of: 6)
+    #expect(first?.prefix(2) == [PeerRef(50), PeerRef(40)])
+    // The one place there is taken now, as far as is known here.
+    #expect(bench.handle(bench.ask(7)).redirect(of: 7)?.first == PeerRef(40))
+
+    var other = Bench(fanout: 2)
+    other.begin(.source, upload: 2_000_000)
+    _ = other.handle(other.ask(4))
+    _ = other.handle(other.ask(5))
+    _ = other.handle(.message(PeerRef(5), epoch: 1, bytes: report([near], .searching)))
+    #expect(other.handle(other.ask(6)).redirect(of: 6) == [PeerRef(4)])
+  }
+
+  @Test func `a claim that a child is dead opens the slot for repair, and the child is asked`() {
+    var bench = Bench(fanout: 2)
+    bench.begin(.source, upload: 3_000_000)
+    _ = bench.handle(bench.ask(4))
+    _ = bench.handle(bench.ask(5))
+    #expect(bench.handle(bench.ask(6)).refuses(6))
+    #expect(bench.handle(bench.ask(6, note: AskNote(relays: true, lost: 77))).refuses(6))
+    let actions = bench.handle(bench.ask(6, from: 9, note: AskNote(relays: true, lost: 4)))
+    #expect(actions.accepts(6))
+    #expect(actions.contains(.send(PeerRef(4), Message.ping.encoded)))
+    bench.now = .milliseconds(500)
+    #expect(bench.handle(.timer(5)).contains(.disconnect(PeerRef(4), redirect: [])))
+    // It is one for one: the slot for repair is free again, and a second orphan hangs elsewhere.
+    #expect(bench.handle(bench.ask(7, note: AskNote(relays: true, lost: 4))).refuses(7))
+  }
+
+  @Test func `of two siblings only the later one may hang under the other while both look for a parent`() {
+    var bench = Bench(fanout: 4)
+    bench.attach()
+    var view = View(standing: .attached, depth: 1, pulse: 2, path: [0])
+    view.sequence = 2
+    view.rank = 1
+    view.siblings = [Bench.contact(20), Bench.contact(99), Bench.contact(22)]
+    view.ancestors = [Bench.contact(0)]
+    _ = bench.handle(.message(PeerRef(1), epoch: 1, bytes: Message.view(view).encoded))
+    let actions = bench.handle(.linkDown(PeerRef(1), .silent, redirect: []))
+    #expect(actions.asked.map(\.0) == [PeerRef(20)], "the one before it first")
+    #expect(bench.handle(bench.ask(20, note: AskNote(relays: true, lost: 1, rank: 0))).refuses(20))
+    #expect(bench.handle(bench.ask(22, note: AskNote(relays: true, lost: 1, rank: 2))).accepts(22))
+    #expect(bench.handle(bench.ask(23, note: AskNote(relays: true, lost: 8, rank: 3))).refuses(23))
+  }
+
+  @Test func `children that leave with grace are told where to go`() {
+    var bench = Bench(fanout: 3)
+    bench.attach()
+    for child in [4, 5, 6] { #expect(bench.handle(bench.ask(child)).accepts(UInt32(child))) }
+    let actions = bench.handle(.stop)
+    #expect(actions.contains(.disconnect(PeerRef(4), redirect: [PeerRef(1)])), "the heir takes the slot")
+    #expect(actions.contains(.disconnect(PeerRef(5), redirect: [PeerRef(4), PeerRef(1)])))
+    #expect(actions.contains(.disconnect(PeerRef(1), redirect: [])))
+    #expect(bench.handle(bench.ask(7)).isEmpty, "nothing is said after the end")
+  }
+
+  @Test func `an upload that shrinks sends children away, those that only watch first`() {
+    var bench = Bench(fanout: 4)
+    bench.begin(.source, upload: 8_000_000)
+    _ = bench.handle(bench.ask(4))
+    _ = bench.handle(bench.ask(5, note: AskNote(relays: false)))
+    _ = bench.handle(bench.ask(6))
+    let actions = bench.handle(.capacity(Capacity(upload: 2_000_000)))
+    let gone = actions.compactMap { if case .disconnect(let peer, _) = $0 { peer } else { nil } }
+    #expect(gone == [PeerRef(5)])
+  }
+
+  @Test func `several starved children lower the fan-out, one alone does not`() {
+    func starve(_ children: [Int]) -> Bench {
+      var bench = Bench(fanout: 4)
+      bench.begin(.source)
+      for child in [4, 5, 6] { _ = bench.handle(bench.ask(child)) }
+      for second in 1...3 as ClosedRange<Int64> {
+        bench.now = .seconds(second)
+        for child in children {
+          let sample = LinkSample(
+            roundTrip: .milliseconds(20),
+            queuedBytes: 90_000,
+            rate: 100_000,
+            loss: 0,
+            isStarved: true
+          )
+          _ = bench.handle(.linkSample(PeerRef(UInt32(child)), sample))
+        }
+      }
+      return bench
+    }
+    var slow = starve([4, 5])
+    #expect(slow.handle(slow.ask(7)).refuses(7))
+    var fast = starve([4])
+    #expect(fast.handle(fast.ask(7)).accepts(7))
+  }
+
+  @Test func `a swap begins with the peers that the other topology leaves`() {
+    var bench = Bench()
+    let members = [Candidate(peer: PeerRef(8)), Candidate(peer: PeerRef(3))]
+    let handover = Handover(role: .relay, links: [bench.link(2)], members: members)
+    let actions = bench.handle(.prepare(epoch: 2, handover))
+    #expect(actions.asked.map(\.0) == [PeerRef(2)])
+    #expect(bench.handle(.linkUp(bench.link(2))).contains(.ready(epoch: 2)))
+
+    var source = Bench()
+    let first = Handover(role: .source, links: [], members: [])
+    #expect(source.handle(.prepare(epoch: 2, first)).contains(.ready(epoch: 2)))
+  }
+
+  @Test func `a spare link is asked of the grandparent, and ends when another one stands`() {
+    var bench = Bench()
+    bench.begin()
+    _ = bench.handle(.discovered([Candidate(peer: PeerRef(1))]))
+    _ = bench.handle(.linkUp(bench.link(1)))
+    func view(_ sequence: UInt32, above: Int) -> TopologyEvent {
+      var view = View(standing: .attached, depth: 2, pulse: 1, path: [UInt64(above), 0])
+      view.sequence = sequence
+      view.ancestors = [Bench.contact(above)]
+      return .message(PeerRef(1), epoch: 1, bytes: Message.view(view).encoded)
+    }
+    let first = bench.handle(view(1, above: 30))
+    #expect(first.contains(.connect(PeerRef(30), .spare, StripeSet(0), from: nil, note: [])))
+    _ = bench.handle(.linkUp(bench.link(30, purpose: .spare)))
+    let second = bench.handle(view(2, above: 31))
+    #expect(second.contains(.connect(PeerRef(31), .spare, StripeSet(0), from: nil, note: [])))
+    #expect(!second.contains(.disconnect(PeerRef(30), redirect: [])), "not before the new one stands")
+    let third = bench.handle(.linkUp(bench.link(31, purpose: .spare)))
+    #expect(third.contains(.disconnect(PeerRef(30), redirect: [])))
+  }
+}
