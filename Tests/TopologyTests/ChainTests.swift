@@ -103,4 +103,31 @@ private func order(_ world: World) -> [Int] {
     expectHealth(world)
     #expect(order(world).last == watcher)
   }
+
+  @Test(arguments: 1...(seedCount() ?? 5))
+  func `is whole again after a storm`(seed: UInt64) throws {
+    var random = SplitMix64(seed: seed)
+    let settings = World.Settings(
+      delay: 2...Int.random(in: 5...100, using: &random),
+      loss: [0, 0.1].randomElement(using: &random) ?? 0
+    )
+    let world = try World(seed: seed, settings: settings, chain())
+    for _ in 0..<Int.random(in: 3...20, using: &random) { world.join(upload: 2_000_000) }
+    for _ in 0..<30 {
+      world.watch(for: .milliseconds(Int.random(in: 0...600, using: &random)))
+      let others = world.living.filter { $0 != 0 }
+      switch Int.random(in: 0..<4, using: &random) {
+      case 0: if let one = others.randomElement(using: &random) { world.kill(one) }
+      case 1: if let one = others.randomElement(using: &random) { world.leave(one) }
+      default: world.join(upload: UInt64.random(in: 1...3, using: &random) * 1_000_000)
+      }
+    }
+    let over = world.now
+    #expect(world.settle(.seconds(60)), "seed \(seed): \(world.unattached)")
+    print("seed \(seed): a chain of \(world.living.count) whole \(world.now - over) after the storm")
+    world.watch(for: .seconds(20))
+    expectHealth(world)
+    #expect(order(world).count == world.living.count, "seed \(seed)")
+    #expect(world.longestLoop <= .seconds(3), "seed \(seed): \(world.longestLoop)")
+  }
 }
