@@ -1,10 +1,12 @@
 /// LEDBAT (RFC 6817) for one channel, with the floor that RFC 7574 section 8.15 leaves to live streams.
 ///
-/// While the queueing delay stays under the target, loss alone never takes the channel below the stream's rate plus
+/// While the queueing delay stays under ``floorLimit``, nothing takes the channel below the stream's rate plus
 /// repair, and a newcomer's burst begins from ``joinWindow``.
 struct CongestionControl {
   /// The standing queue that is aimed at; RFC 6817 allows at most 100 ms.
   static let target: Duration = .milliseconds(25)
+  /// Up to this queue the floor of a live channel holds: below the stream's rate a child gains nothing from our yielding.
+  static let floorLimit: Duration = .milliseconds(100)
   /// What may be under way before the first acknowledgement, and after a pause, in bytes.
   static let joinWindow = 128 * 1024
   /// RFC 6817's MSS here: a full chunk with its headers.
@@ -41,7 +43,7 @@ struct CongestionControl {
   }
 
   private var floorWindow: Int {
-    guard floorRate > 0, queueing <= Self.target else { return 0 }
+    guard floorRate > 0, queueing <= Self.floorLimit else { return 0 }
     let span = (roundTrip ?? .milliseconds(100)) + .milliseconds(60)
     return Int(floorRate * seconds(span)) + 4 * Self.segment
   }

@@ -143,7 +143,7 @@ extension Peer {
     channels[index].speech = .proven
     channels[index].hello = message.hello
     channels[index].wantsDescriptor = message.wantsDescriptor
-    channels[index].congestion.floorRate = Double(streamRate) * 1.5 / 8
+    channels[index].congestion.floorRate = liveFloor
     if descriptor != nil || !channel.isInitiator { channels[index].nextHello = nil }
     if !message.isReply { sendHello(index, isReply: true) }
     if message.wantsDescriptor { sendDescriptor(index) }
@@ -439,7 +439,7 @@ extension Peer {
   mutating func servePlain(_ index: Int) {
     channels[index].isServed = true
     channels[index].wantsHaves = true
-    channels[index].congestion.floorRate = Double(streamRate) * 1.5 / 8
+    channels[index].congestion.floorRate = liveFloor
     if channels[index].weChoke {
       channels[index].weChoke = false
       send(index) { bytes in WireFormat.appendUnchoke(to: &bytes) }

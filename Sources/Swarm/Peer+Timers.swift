@@ -169,7 +169,7 @@ extension Peer {
     measuredRate = (measuredRate * 3 + chunksThisSecond * UInt64(configuration.chunkSize) * 8) / 4
     chunksThisSecond = 0
     banned.removeAll { $0.until <= now }
-    let floor = Double(streamRate) * 1.5 / 8
+    let floor = liveFloor
     for index in channels.indices where channels[index].isOpen {
       if channels[index].isChild { channels[index].congestion.floorRate = floor }
       if wants.contains(.linkSamples) { sample(index) }

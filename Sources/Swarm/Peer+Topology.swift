@@ -15,7 +15,7 @@ extension Peer {
     wants = type(of: made).manifest.wants
     topology = made
     for index in channels.indices where !channels[index].isFree {
-      channels[index].congestion.floorRate = Double(streamRate) * 1.5 / 8
+      channels[index].congestion.floorRate = liveFloor
       channels[index].nextHello = nil
     }
     events.append(.start(configuration.role))

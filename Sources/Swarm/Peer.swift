@@ -302,6 +302,9 @@ public struct Peer {
   /// Bits per second that the stream takes, as declared or as it comes, whichever is more.
   var streamRate: UInt64 { max(descriptor?.rate ?? 0, measuredRate) }
 
+  /// Bytes per second that a child is not taken below: the stream, its repair, and what it needs to catch up.
+  var liveFloor: Double { Double(streamRate) * 2.5 / 8 }
+
   var isAttached: Bool {
     configuration.role == .source || !parents.isEmpty || channels.contains { $0.isOpen && $0.isPulled }
   }
