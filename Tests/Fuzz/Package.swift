@@ -2,10 +2,10 @@
 import PackageDescription
 
 /// A fuzz target of one module, which has an entry point of libFuzzer instead of a `main`.
-func fuzz(_ name: String) -> Target {
+func fuzz(_ name: String, _ more: [Target.Dependency] = []) -> Target {
   .executableTarget(
     name: "Fuzz\(name)",
-    dependencies: [.product(name: name, package: "freshet")],
+    dependencies: [.product(name: name, package: "freshet")] + more,
     swiftSettings: [
       .swiftLanguageMode(.v6),
       .enableExperimentalFeature("Lifetimes"),
@@ -16,9 +16,15 @@ func fuzz(_ name: String) -> Target {
 
 let package = Package(
   name: "Fuzz",
-  dependencies: [.package(name: "freshet", path: "../..")],
+  dependencies: [
+    .package(name: "freshet", path: "../.."), .package(path: "../../Sources/PluginKit"),
+  ],
   targets: [
     fuzz("Wire"),
     fuzz("Integrity"),
+    fuzz(
+      "Swarm",
+      [.product(name: "Integrity", package: "freshet"), .product(name: "PluginKit", package: "PluginKit")]
+    ),
   ]
 )
