@@ -122,7 +122,13 @@ struct Star: Topology {
   }
 }
 
-let stage = try! Stage()
+let stage: Stage = {
+  do {
+    return try Stage()
+  } catch {
+    preconditionFailure("the stage cannot be set: \(error)")
+  }
+}()
 
 /// Reads the fuzzer's bytes as a play: who hears what, and when.
 struct Script {
