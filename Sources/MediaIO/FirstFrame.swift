@@ -12,6 +12,8 @@ struct FirstFrame {
   }
 
   private var state = State.awaitingTables
+  /// The packet identifier of the video, or of the first stream where there is none; nil before the tables came.
+  private(set) var stream: UInt16?
   /// Bytes of the access unit, its PES header included.
   private(set) var byteCount = 0
 
@@ -31,6 +33,19 @@ struct FirstFrame {
     return false
   }
 
+  /// Where the last access unit begins in these bytes, in whole packets; nil when none begins in them.
+  func lastUnit(_ bytes: RawSpan) -> Int? {
+    guard let stream else { return nil }
+    var offset = bytes.byteCount / TransportStream.packetSize * TransportStream.packetSize
+    while offset >= TransportStream.packetSize {
+      offset -= TransportStream.packetSize
+      if let header = PacketHeader(bytes, at: offset), header.identifier == stream, header.startsPayload {
+        return offset
+      }
+    }
+    return nil
+  }
+
   private mutating func take(_ header: PacketHeader, _ bytes: RawSpan, at offset: Int) -> Bool {
     let payload = header.payload.lowerBound + offset..<header.payload.upperBound + offset
     switch state {
@@ -41,6 +56,7 @@ struct FirstFrame {
       guard header.identifier == map, header.startsPayload, let stream = Self.stream(bytes, payload) else {
         break
       }
+      self.stream = stream
       state = .awaitingUnit(stream)
     case .awaitingUnit(let stream):
       guard header.identifier == stream, header.startsPayload, header.isRandomAccess, payload.count >= 6

@@ -51,6 +51,8 @@ public final class OutputSink: Sendable {
     /// Set by `finish()`: when to give up a reader that does not read, and how long a player may take then.
     var deadline: Int64?
     var playerPatience: Int64 = 0
+    /// Whether the stream was left before its end, so that the last access unit may not be whole.
+    var isCut = false
     var isDone = false
   }
 
@@ -169,12 +171,19 @@ public final class OutputSink: Sendable {
   /// Writes what waits, closes the destination and waits until that is done.
   ///
   /// A reader that has stopped reading is given that patience; a player then has twice as long to show what it has.
+  ///
+  /// - Parameters:
+  ///   - patience: as said.
+  ///   - isCut: whether the stream goes on without this output. The last access unit is then taken out of a file again,
+  ///     since nobody can tell whether it is whole; what went into a pipe stays as it is.
+  /// - Returns: what was written in the end.
   @discardableResult
-  public func finish(patience: Duration = .seconds(2)) -> Statistics {
+  public func finish(patience: Duration = .seconds(2), isCut: Bool = false) -> Statistics {
     let (seconds, attoseconds) = patience.components
     let nanoseconds = max(0, min(seconds, 3600)) &* 1_000_000_000 &+ attoseconds / 1_000_000_000
     state.change { state in
       state.playerPatience = 2 &* nanoseconds
+      state.isCut = isCut
       state.deadline = state.deadline ?? monotonicNow() &+ nanoseconds
     }
     _ = state.wait { $0.isDone ? () : nil }
@@ -216,13 +225,17 @@ public final class OutputSink: Sendable {
       unsafe sigaddset(&broken, SIGPIPE)
       unsafe pthread_sigmask(SIG_BLOCK, &broken, nil)
       var firstFrame = FirstFrame()
+      var lastUnit: UInt64?
       let size = isFile ? 1 << 18 : 1 << 14
       while true {
         let batch = state.wait { state -> [UInt8]? in
           if !state.queue.isEmpty { return state.queue.take(upTo: size) }
           return state.deadline == nil ? nil : []
         }
-        guard let batch, !batch.isEmpty else { return }
+        guard let batch, !batch.isEmpty else {
+          if let lastUnit { cutTail(state, to: lastUnit) }
+          return
+        }
         if let failure = put(batch, state) {
           state.change {
             $0.queue.abandon()
@@ -231,6 +244,9 @@ public final class OutputSink: Sendable {
           return
         }
         let isComplete = unsafe firstFrame.append(batch.span.bytes)
+        if let offset = unsafe firstFrame.lastUnit(batch.span.bytes) {
+          lastUnit = state.read { $0.statistics.bytesWritten } + UInt64(offset)
+        }
         state.change { state in
           state.statistics.bytesWritten += UInt64(batch.count)
           if isComplete {
@@ -275,6 +291,16 @@ public final class OutputSink: Sendable {
         }
       }
       return nil
+    }
+
+    /// Takes an access unit that may not be whole out of a file again.
+    private func cutTail(_ state: Monitor<State>, to length: UInt64) {
+      guard isFile, length > 0, state.read({ $0.isCut }) else { return }
+      let written = state.read { $0.statistics.bytesWritten }
+      // What was in an appended file before is not ours.
+      let before = lseek(descriptor, 0, SEEK_CUR) - Int(clamping: written)
+      guard before >= 0, ftruncate(descriptor, before + Int(clamping: length)) == 0 else { return }
+      state.change { $0.statistics.bytesWritten = length }
     }
 
     /// Cuts a packet that was written in part, so that the file stays a transport stream.

@@ -71,6 +71,22 @@ import Testing
     #expect(!isTaken)
   }
 
+  @Test(arguments: [700, 701, 702, 703, 704])
+  func `A recording that is cut anywhere ends with a whole picture`(count: Int) throws {
+    let folder = try TemporaryDirectory()
+    let source = try Gathered(Clips.clock)
+    let path = folder.file("cut.ts")
+    let sink = try OutputSink.open(.file(path))
+    write(Array(source.chunks.prefix(count)), to: sink)
+    let statistics = sink.finish(isCut: true)
+    let bytes = try contents(of: path)
+    #expect(statistics.bytesWritten == UInt64(bytes.count))
+    try expectDecodes(bytes)
+    let some = try pictures(of: path)
+    let all = try pictures(of: Clips.clock)
+    #expect(some.count > 25 && some == Array(all.prefix(some.count)))
+  }
+
   @Test func `A reader that has gone is reported and kills nobody`() throws {
     let source = try Gathered(Clips.clock)
     var ends: [Int32] = [-1, -1]
