@@ -12,7 +12,7 @@ package struct Broadcast {
   /// What is assumed of an input that does not say its rate, in bits per second.
   private static let defaultRate: UInt64 = 4_000_000
   /// The most memory that a window may take.
-  private static let windowLimit: UInt64 = 2 << 30
+  private static let windowLimit: UInt64 = 1 << 30
   /// The fewest chunks of a window, whatever the rate.
   private static let smallestWindow: UInt64 = 256
   /// The most own addresses that a link names; the user can name more.

@@ -28,7 +28,7 @@ package struct Join {
     do throws(NodeError) {
       try join.run(report)
     } catch {
-      join.outlet.finish(on: nil)
+      join.outlet.finish(isWhole: false, on: nil)
       report(.summary(join.completed(join.host.summary())))
       throw error
     }
@@ -125,10 +125,14 @@ package struct Join {
     while !isOver {
       try turn(until: end, report) { isOver = true }
       let now = host.clock.now
-      if host.interruptions > 0 || end.map({ now >= $0 }) == true || outlet.isAbandoned { break }
+      if host.interruptions > 0 || outlet.isAbandoned { break }
+      if let end, now >= end {
+        guard hasAnswer else { throw .noAnswer(bootstrap, within: end - began) }
+        break
+      }
       try checkProgress(began: began, now: now)
     }
-    outlet.finish(on: host.waker)
+    outlet.finish(isWhole: isOver, on: host.waker)
     if isOver { try serveRest(report) }
     try leave(report)
   }
@@ -218,6 +222,7 @@ package struct Join {
     while !outlet.isFinished, host.interruptions <= max(asked, 1) {
       try host.wait(until: nil)
     }
+    outlet.collect()
     for sentence in outlet.takeSentences() { report(.sentence(sentence)) }
   }
 

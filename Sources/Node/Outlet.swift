@@ -62,7 +62,11 @@ struct Outlet {
   }
 
   /// Writes what waits and closes; on a thread of its own that wakes the host in the end, or here without a waker.
-  mutating func finish(on waker: Waker?) {
+  ///
+  /// - Parameters:
+  ///   - isWhole: whether the stream's end was written.
+  ///   - waker: what wakes the host.
+  mutating func finish(isWhole: Bool, on waker: Waker?) {
     if hasFinished {
       if waker == nil { _ = done.wait(until: monotonicNow() &+ 10_000_000_000) { $0 ? () : nil } }
       collect()
@@ -73,7 +77,7 @@ struct Outlet {
     let done = done
     let work: @Sendable () -> Void = {
       for sink in open {
-        let statistics = sink.sink.finish()
+        let statistics = sink.sink.finish(isCut: !isWhole)
         if sink.isNew, statistics.bytesWritten == 0, case .file(let path) = sink.output {
           unsafe unlink(path)
         }

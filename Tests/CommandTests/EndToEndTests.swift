@@ -201,4 +201,41 @@ import Testing
     #expect(result.errors.contains("address already in use"))
     _ = consume source
   }
+
+  @Test func `A relay that is killed costs its viewers nothing`() throws {
+    let folder = try TemporaryDirectory()
+    var source = try broadcast(["--topology", "tree:fanout=1", "--duration", "7s"])
+    let link = try link(of: &source)
+    var first = try join(link, ["--output", folder.file("1.ts")])
+    try first.waitForComplaint("fed by")
+    var second = try join(link, ["--output", folder.file("2.ts"), "--stats", folder.file("2.json")])
+    try second.waitForComplaint(", 2 from the source")
+    try second.waitForComplaint("first frame after")
+    first.signal(SIGKILL)
+    try second.waitForComplaint(", 1 from the source")
+    #expect(try source.wait() == 0, "\(source.complaint)")
+    #expect(try second.wait() == 0, "\(second.complaint)")
+    expectRun(try pictures(folder.file("2.ts")), of: try pictures(Self.clip), atLeast: 50)
+    #expect(try last("lost", in: folder.file("2.json")) == 0)
+    #expect(try first.wait() == 137)
+  }
+
+  @Test func `Watching starts a player, and closing it ends the viewer`() throws {
+    let folder = try TemporaryDirectory()
+    let player = folder.file("ffplay")
+    try write(Array("#!/bin/sh\nhead -c 188000 > \(folder.file("seen.ts"))\n".utf8), to: player)
+    #expect(unsafe chmod(player, 0o755) == 0)
+    var source = try broadcast(["--loop"])
+    let path = unsafe getenv("PATH").map { unsafe String(cString: $0) } ?? ""
+    let result = try run(
+      built("freshet"),
+      ["join", link(of: &source), "--play"],
+      environment: ["PATH": folder.path + ":" + path]
+    )
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(result.errors.contains("was closed"))
+    #expect(try contents(of: folder.file("seen.ts")).count == 188_000)
+    source.signal(SIGINT)
+    #expect(try source.wait(within: .seconds(8)) == 0)
+  }
 }
