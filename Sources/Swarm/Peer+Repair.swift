@@ -18,11 +18,8 @@ extension Peer {
   static let missingLimit = 4096
   /// How long a chunk may be overtaken before it counts as missing.
   static let reorderGrace: Duration = .milliseconds(4)
-  /// How long an advertised chunk may be on its way by push: while chunks arrive, and while none do.
-  static let flowGrace: Duration = .milliseconds(150)
+  /// How long an advertised chunk may be on its way by push.
   static let pushGrace: Duration = .milliseconds(40)
-  /// Chunks arrive when the last one is not older than this.
-  static let flowing: Duration = .milliseconds(60)
   /// The most chunks that one channel is asked for at a time.
   static let outstandingLimit = 256
 
@@ -128,11 +125,9 @@ extension Peer {
       guard room > 0 else { return }
       look(upTo: horizon, at: now)
     } else {
-      // Pushed chunks are on their way when their HAVE comes, and while others arrive a gap shows by itself.
-      let parent = channels.first { $0.isParent && $0.isOpen }
-      let trip = parent?.congestion.roundTrip ?? .milliseconds(20)
-      let isFlowing = parent.map { now - $0.lastProgress < Self.flowing } ?? false
-      look(upTo: horizon, at: isOrphan ? now : now + trip + (isFlowing ? Self.flowGrace : Self.pushGrace))
+      // Pushed chunks are on their way when their HAVE comes.
+      let trip = channels.first { $0.isParent && $0.isOpen }?.congestion.roundTrip ?? .milliseconds(20)
+      look(upTo: horizon, at: isOrphan ? now : now + trip + Self.pushGrace)
     }
   }
 
