@@ -1,4 +1,6 @@
-/// Finds peers of a swarm. All that it says are hints.
+/// Finds peers of a swarm.
+///
+/// All that it says are hints.
 public protocol Discovery: SendableMetatype {
   static var manifest: Manifest { get }
 

@@ -265,7 +265,9 @@ public enum TopologyEvent: Sendable {
   case gaps([Gap])
 }
 
-/// What a topology wants done. What names a peer that is gone is ignored.
+/// What a topology wants done.
+///
+/// What names a peer that is gone is ignored.
 public enum TopologyAction: Hashable, Sendable {
   /// Ask a peer for stripes, or only for a connection. `from`: the first chunk wanted, `nil` for its newest entry.
   case connect(PeerRef, Purpose, StripeSet, from: UInt64?, note: [UInt8])
