@@ -225,7 +225,19 @@ extension Peer {
   /// A parent pushes in order: notes how far it is.
   mutating func notePush(_ index: Int, _ chunk: UInt64) {
     guard !channels[index].parentStripes.isEmpty, missing(chunk)?.source != index else { return }
-    channels[index].pushed = max(channels[index].pushed ?? 0, chunk)
+    let before = channels[index].pushed
+    guard before.map({ $0 < chunk }) ?? true else { return }
+    channels[index].pushed = chunk
+    // What it has passed over does not come by itself any more, whenever it was to be asked for.
+    let time = now + Self.reorderGrace
+    for place in missing.indices.reversed() where missing[place].chunk < chunk {
+      if let before, missing[place].chunk <= before { break }
+      guard missing[place].tries == 0, missing[place].next > time,
+        channels[index].parentStripes.contains(stripe: stripe(of: missing[place].chunk))
+      else { continue }
+      missing[place].next = time
+      nextRepair = min(nextRepair ?? time, time)
+    }
   }
 
   /// Until when a chunk is waited for because the parent is pushing what lies before it.
