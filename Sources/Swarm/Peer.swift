@@ -252,8 +252,6 @@ public struct Peer {
     self.now = now
     guard leaving == nil else { return }
     leaving = now
-    events.append(.stop)
-    settle()
     finishLeaving()
   }
 
@@ -261,17 +259,33 @@ public struct Peer {
   private static let drainLimit: Duration = .seconds(3)
 
   mutating func finishLeaving() {
-    guard let leaving, !hasLeft else { return }
-    let isDrained = channels.allSatisfy { channel in
-      guard channel.isOpen, !channel.routes.isEmpty, let lastChunk else { return true }
-      return channel.available.contains(lastChunk) && channel.queue.isEmpty && channel.urgent.isEmpty
-    }
-    guard isDrained || now - leaving >= Self.drainLimit else { return }
+    guard let leaving, !hasLeft, isDrained || now - leaving >= Self.drainLimit else { return }
+    // Only now: a topology that stops takes leave of the children.
+    events.append(.stop)
+    settle()
     for index in channels.indices where !channels[index].isFree {
       sayGoodbye(index, redirect: [])
       free(index)
     }
     hasLeft = true
+  }
+
+  /// Whether every child of a stream that has ended has said that it has all of what we hold.
+  ///
+  /// Of a stream that goes on nobody waits for the rest: the children find another parent.
+  private var isDrained: Bool {
+    guard let lastChunk else { return true }
+    return channels.allSatisfy { channel in
+      guard channel.isOpen, let from = channel.routes.map(\.from).min(), from <= lastChunk else {
+        return true
+      }
+      return channel.queue.isEmpty && channel.urgent.isEmpty
+        && window.held.ranges.allSatisfy { range in
+          let first = max(range.lowerBound, from)
+          guard first <= range.upperBound else { return true }
+          return channel.available.range(containing: first).map { $0.upperBound >= range.upperBound } == true
+        }
+    }
   }
 
   /// What was counted, and how things stand.

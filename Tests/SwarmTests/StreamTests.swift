@@ -114,6 +114,27 @@ import Wire
     }
   }
 
+  @Test func `is whole although the source leaves with the last chunk and a fifth of all is lost`() throws {
+    for seed in 1...6 as ClosedRange<UInt64> {
+      let scene = try Scene(
+        seed: seed,
+        parameters: "fanout=1",
+        path: Path(delay: .milliseconds(5), loss: 0.2)
+      ) { $0.window = 512 }
+      let viewer = scene.viewer()
+      scene.run(for: .milliseconds(100))
+      _ = scene.world.run(until: .seconds(10)) { viewer.output.last != nil }
+      scene.source.end(at: scene.world.now + .seconds(1))
+      while !scene.broadcast.hasEnded { scene.run(for: .milliseconds(1)) }
+      scene.leave(scene.source)
+      scene.run(for: .seconds(4))
+      #expect(scene.source.hasLeft, "seed \(seed)")
+      let last = try #require(scene.broadcast.published.last).chunk
+      #expect(viewer.output.last?.chunk == last, "seed \(seed)")
+      #expect(viewer.output.isContiguous, "seed \(seed)")
+    }
+  }
+
   @Test func `shares a socket with another one`() throws {
     let world = World(seed: 1) { _, _ in Path(delay: .milliseconds(5), loss: 0.02) }
     let broadcasts = [try Broadcast(seed: 11, rate: 600_000), try Broadcast(seed: 12, rate: 900_000)]
