@@ -269,6 +269,8 @@ extension Peer {
       sendExtension(index, .answer, answer.encode())
       return
     }
+    // An ask that was overtaken by a later one asks for what is not wanted any more.
+    if let last = channels[index].lastAnswer?.number, Int16(bitPattern: ask.number &- last) < 0 { return }
     channels[index].verdict = Extension.Answer(number: ask.number, isAccepted: false, stripes: ask.stripes)
     guard topology != nil else {
       sendExtension(
