@@ -66,6 +66,7 @@ struct Channel {
   static let queueLimit = 16_384
   static let earlySignatureLimit = 256
   static let falseChunkLimit = 3
+  static let helloLimit = 16
 
   var phase: Phase
   var speech = Speech.unknown
@@ -87,6 +88,8 @@ struct Channel {
   var nextHandshake: Duration?
   var nextHello: Duration?
   var helloTries = 0
+  /// Hellos that were read in this second; each costs a signature or two.
+  var hellos = 0
   var nextPing: Duration?
   var hasGreeted = false
 
@@ -178,20 +181,19 @@ struct Channel {
 
   var queuedBytes: Int { (urgent.count + queue.count) * CongestionControl.segment }
 
-  func sentRecently(_ chunk: UInt64, since: Duration) -> Bool {
+  /// Which of some chunks, not many, wait to be sent or were sent since a time and not acknowledged.
+  func underWay(_ chunks: ChunkRange, since: Duration) -> [Bool] {
+    var found = [Bool](repeating: false, count: chunks.count)
+    func note(_ chunk: UInt64) {
+      if chunks.contains(chunk) { found[Int(chunk - chunks.lowerBound)] = true }
+    }
+    for index in 0..<urgent.count { note(urgent[index].chunk) }
+    for index in 0..<queue.count { note(queue[index].chunk) }
     var index = flight.count - 1
-    while index >= 0 {
-      let sent = flight[index]
-      if sent.at < since { return false }
-      if sent.chunk == chunk, !sent.isAcknowledged { return true }
+    while index >= 0, flight[index].at >= since {
+      if !flight[index].isAcknowledged { note(flight[index].chunk) }
       index -= 1
     }
-    return false
-  }
-
-  func isQueued(_ chunk: UInt64) -> Bool {
-    for index in 0..<urgent.count where urgent[index].chunk == chunk { return true }
-    for index in 0..<queue.count where queue[index].chunk == chunk { return true }
-    return false
+    return found
   }
 }

@@ -45,7 +45,8 @@ struct CongestionControl {
   private var floorWindow: Int {
     guard floorRate > 0, queueing <= Self.floorLimit else { return 0 }
     let span = (roundTrip ?? .milliseconds(100)) + .milliseconds(60)
-    return Int(floorRate * seconds(span)) + 4 * Self.segment
+    // What a stream declares, and how far somebody says to be, may be anything.
+    return Int(min(floorRate * seconds(span), Double(Self.maximumWindow))) + 4 * Self.segment
   }
 
   /// Bytes per second that are let out; nil for no limit yet.

@@ -16,6 +16,8 @@ final class Directory: PeerDirectory {
     /// The channel to it, if there is one.
     var channel: Int?
     fileprivate var used: UInt64
+    /// Where it was known before, which still leads to it.
+    fileprivate var former: Address?
   }
 
   private var entries: [Entry] = []
@@ -61,7 +63,7 @@ final class Directory: PeerDirectory {
       used: clock
     )
     if index < entries.count { entries[index] = entry } else { entries.append(entry) }
-    byAddress[address] = index
+    if byAddress[address] == nil { byAddress[address] = index }
     if let id { name(index, id) }
     return entry.reference
   }
@@ -70,7 +72,7 @@ final class Directory: PeerDirectory {
   func prove(_ reference: PeerRef, id: PeerID, address: Address) -> PeerRef {
     guard let index = index(reference) else { return peer(at: address, id: id) }
     if let known = byID[id] {
-      entries[known].address = address
+      move(known, to: address)
       return entries[known].reference
     }
     if let other = entries[index].id, other != id {
@@ -79,9 +81,22 @@ final class Directory: PeerDirectory {
       return peer(at: address, id: id)
     }
     name(index, id)
-    entries[index].address = address
-    byAddress[address] = index
+    move(index, to: address)
     return reference
+  }
+
+  /// A peer says that it is elsewhere; that takes no address which is known as another's.
+  private func move(_ index: Int, to address: Address) {
+    let old = entries[index].address
+    guard old != address else { return }
+    forget(entries[index].former, index)
+    entries[index].former = old
+    entries[index].address = address
+    if byAddress[address] == nil { byAddress[address] = index }
+  }
+
+  private func forget(_ address: Address?, _ index: Int) {
+    if let address, byAddress[address] == index { byAddress[address] = nil }
   }
 
   private func name(_ index: Int, _ id: PeerID) {
@@ -104,7 +119,8 @@ final class Directory: PeerDirectory {
     // There are far fewer channels than entries, so one without a channel exists.
     let index = oldest ?? 0
     if let id = entries[index].id, byID[id] == index { byID[id] = nil }
-    if byAddress[entries[index].address] == index { byAddress[entries[index].address] = nil }
+    forget(entries[index].address, index)
+    forget(entries[index].former, index)
     return index
   }
 }

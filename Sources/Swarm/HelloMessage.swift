@@ -40,7 +40,7 @@ struct HelloMessage: Equatable {
 
   /// Reads a hello that came on the channel between `sender` and `receiver`; nil unless its proof holds.
   ///
-  /// An address of zeros stands for where the datagram came from.
+  /// An address of zeros stands for where the datagram came from, and so does one that is not credible.
   init?(_ span: RawSpan, from sender: UInt32, to receiver: UInt32, observed: Address) {
     var reader = ByteReader(span)
     guard let body = reader.rest(), body.count > PeerIdentity.signatureLength else { return nil }
@@ -63,7 +63,7 @@ struct HelloMessage: Equatable {
       else {
         return nil
       }
-      if address.bytes.dropLast(2).allSatisfy({ $0 == 0 }) { address = observed }
+      if !address.isCredible(from: observed) { address = observed }
       publicKey = key
       guard let id = PeerID(PeerIdentity.id(of: key)) else { return nil }
       isReply = flags & 1 != 0
@@ -103,5 +103,32 @@ struct HelloMessage: Equatable {
     bytes.appendInteger(receiver)
     bytes += body
     return bytes
+  }
+}
+
+extension Address {
+  /// Whether a peer that is heard from `observed` may be told to others as being here.
+  ///
+  /// Who could name any address could send all that join to somebody who has nothing to do with them. A peer behind a
+  /// router is heard from another address than others reach it at; one that is heard from the Internet is not, but for
+  /// the port, or for its address of the other family.
+  fileprivate func isCredible(from observed: Address) -> Bool {
+    let host = bytes.dropLast(2)
+    if host.allSatisfy({ $0 == 0 }) { return false }
+    return tag != observed.tag || host == observed.bytes.dropLast(2) || observed.isPrivate
+  }
+
+  /// RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291: loopback, link-local and private addresses.
+  private var isPrivate: Bool {
+    switch (tag, count) {
+    case (Self.ipv4, 6):
+      let (first, second) = (self[0], self[1])
+      return first == 10 || first == 127 || first == 172 && second >> 4 == 1 || first == 192 && second == 168
+        || first == 169 && second == 254 || first == 100 && second >> 6 == 1
+    case (Self.ipv6, 18):
+      return self[0] >> 1 == 0x7E || self[0] == 0xFE && self[1] >> 6 == 2
+        || bytes.prefix(15).allSatisfy { $0 == 0 }
+    default: return true
+    }
   }
 }

@@ -110,6 +110,8 @@ extension Peer {
 
   private mutating func readHello(_ index: Int, _ body: RawSpan) {
     let channel = channels[index]
+    guard channel.hellos < Channel.helloLimit else { return }
+    channels[index].hellos += 1
     guard
       let message = HelloMessage(body, from: channel.remote, to: channel.local, observed: channel.address)
     else {

@@ -20,7 +20,15 @@ extension Peer {
     let format = speaksPlain ? plainFormat : extendedFormat
     var signature: Signature?
     var note: UInt64 = 0
-    while let message = try reader.next(format) {
+    var effort = 0
+    while true {
+      let type = reader.nextType
+      guard let message = try reader.next(format) else { break }
+      effort += self.effort(of: type ?? 0, index)
+      guard effort <= Self.effortLimit else {
+        counters.rejected += 1
+        return
+      }
       switch message {
       case .handshake(let view):
         if view.isClosing {
@@ -80,6 +88,25 @@ extension Peer {
     }
     // A signature without its chunk comes ahead of it, where both do not fit into one datagram.
     if let signature { remember(index, signature, datagram) }
+  }
+
+  /// How much work one datagram may make, in entries of lists that are looked at; what lies behind is not read.
+  static let effortLimit = 1 << 16
+
+  /// What a message may cost: many short ones fit into a datagram, and some look through all that is queued.
+  private func effort(of type: UInt8, _ index: Int) -> Int {
+    let queued = channels[index].urgent.count + channels[index].queue.count
+    switch type {
+    case MessageType.data: return 1024
+    case MessageType.ack: return 64 + queued + channels[index].flight.count
+    case MessageType.have: return 64 + queued + channels.count
+    case MessageType.request:
+      return 64 + queued + channels[index].flight.count + (channels[index].weChoke ? 4096 : 0)
+    case MessageType.cancel: return 64 + queued
+    case MessageType.choke, MessageType.unchoke: return 64 + missing.count
+    case Message.extensionType: return 4096
+    default: return 64
+    }
   }
 
   private mutating func remember(_ index: Int, _ signature: Signature, _ datagram: Span<UInt8>) {
@@ -145,16 +172,19 @@ extension Peer {
       return
     }
     guard chunk <= lastChunk ?? lastNumber else {
-      lied(index)
+      // Whoever passes it on need not have seen the end.
+      counters.rejected += 1
       return
     }
     let below = window.held.highest(below: chunk).flatMap { window.timestamp(of: $0) }
     let above = window.held.lowest(from: chunk).flatMap { window.timestamp(of: $0) }
-    guard
-      verifier.verify(chunk: chunk, timestamp: timestamp, signature: signature, payload: payload),
-      TimestampOrder.isConsistent(timestamp, below: below, above: above)
-    else {
+    guard verifier.verify(chunk: chunk, timestamp: timestamp, signature: signature, payload: payload) else {
       lied(index)
+      return
+    }
+    guard TimestampOrder.isConsistent(timestamp, below: below, above: above) else {
+      // The broadcaster contradicts itself; who relayed it may have seen the other half only.
+      counters.rejected += 1
       return
     }
     let isLast = payload.byteCount < configuration.chunkSize
@@ -307,15 +337,15 @@ extension Peer {
     }
     guard channels[index].isServed || channels[index].purpose != nil else { return }
     let since = now - (channels[index].congestion.roundTrip ?? .milliseconds(20)) * 9 / 10
-    var chunk = max(chunks.lowerBound, window.first)
+    let first = max(chunks.lowerBound, window.first)
     let end = min(chunks.upperBound, window.newest ?? 0)
-    var count = 0
-    while chunk <= end, count < Self.requestLimit, channels[index].urgent.count < Self.requestLimit {
-      defer { chunk += 1 }
-      count += 1
-      guard window.contains(chunk), !channels[index].sentRecently(chunk, since: since),
-        !channels[index].isQueued(chunk)
-      else { continue }
+    guard first <= end else { return }
+    let asked = first...min(end, first + min(Self.requestLimit - 1, .max - first))
+    let isUnderWay = channels[index].underWay(asked, since: since)
+    for (offset, chunk) in asked.enumerated()
+    where !isUnderWay[offset] && UInt64(channels[index].urgent.count) < Self.requestLimit
+      && window.contains(chunk)
+    {
       channels[index].urgent.append(
         Channel.Queued(chunk: chunk, deadline: now + configuration.patience, isFresh: false)
       )
@@ -324,7 +354,7 @@ extension Peer {
   }
 
   /// The most chunks that a peer can have asked for and not got.
-  static let requestLimit = 512
+  static let requestLimit: UInt64 = 512
 
   /// A CANCEL, or a HAVE or an ACK, which say the same (RFC 7574, section 3.8).
   private mutating func drop(_ index: Int, _ chunks: ChunkRange) {

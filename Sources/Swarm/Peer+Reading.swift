@@ -41,8 +41,11 @@ extension Peer {
         }
         continue
       }
-      guard let later = window.held.lowest(from: next) else { return }
-      let since = missing(next)?.since ?? window.arrival(of: later)
+      guard let later = window.held.lowest(from: next) else {
+        if beginAnew() { continue }
+        return
+      }
+      let since = max(missing(next)?.since ?? .zero, proof(from: later))
       let limit = since + configuration.patience
       guard next < window.first || now >= limit else {
         blockedUntil = limit
@@ -52,6 +55,16 @@ extension Peer {
       counters.lost += later - next
       nextRead = later
     }
+  }
+
+  /// When a chunk first came that only makes sense if `chunk` exists too; somebody's word is no proof of that.
+  private func proof(from later: UInt64) -> Duration {
+    var first = window.arrival(of: later)
+    for number in later...min(later + min(63, .max - later), window.newest ?? later)
+    where window.contains(number) {
+      first = min(first, window.arrival(of: number))
+    }
+    return first
   }
 
   private mutating func noteRead() {

@@ -29,8 +29,24 @@ extension Peer {
     nextRead = chunk
   }
 
+  /// The first chunk that a parent promised does not come: output begins with what is here instead.
+  ///
+  /// False when nothing is here, or what is here has not waited for as long as output waits for any chunk.
+  mutating func beginAnew() -> Bool {
+    guard readCount == 0, let oldest = window.held.lowest, window.contains(oldest),
+      now - window.arrival(of: oldest) >= configuration.patience
+    else { return false }
+    let chunk = window.newestEntry ?? oldest
+    missing.removeAll()
+    for index in channels.indices { channels[index].outstanding = 0 }
+    begin(at: chunk)
+    return true
+  }
+
   /// A parent says which chunk it begins with; those before it that are missing may have been lost on the way.
   mutating func expectFrom(_ chunk: UInt64) {
+    // A number that no chunk can have is no promise.
+    guard chunk <= lastNumber else { return }
     guard let expected, let nextRead else {
       begin(at: chunk)
       return
@@ -185,7 +201,8 @@ extension Peer {
     if let old = missing[place].source { channels[old].outstanding -= 1 }
     missing[place].source = index
     missing[place].tries += 1
-    let patience = channels[index].congestion.timeout
+    // How far away somebody is, is its own word: it must not keep others from being asked in time.
+    let patience = min(channels[index].congestion.timeout, configuration.patience / 4)
     missing[place].next = now + patience * (missing[place].tries < 4 ? 1 : 2)
     channels[index].outstanding += 1
   }
@@ -271,6 +288,7 @@ extension Peer {
     let stripe = stripe(of: entry.chunk)
     var parent: Int?
     var holders: [Int] = []
+    var strangers: [Int] = []
     for index in channels.indices where channels[index].isOpen && !channels[index].isChokingUs {
       let channel = channels[index]
       guard channel.outstanding < Self.outstandingLimit, channel.understands(MessageType.request) else {
@@ -279,9 +297,11 @@ extension Peer {
       if channel.parentStripes.contains(stripe: stripe), channel.silenceReported == nil {
         parent = index
       } else if channel.isPulled || channel.isSpare, channel.has(entry.chunk) {
-        holders.append(index)
+        if channel.claimed == nil { strangers.append(index) } else { holders.append(index) }
       }
     }
+    // Who came by itself is asked where nobody else is left, every third time.
+    if holders.isEmpty || entry.tries % 3 == 2 { holders += strangers }
     guard !holders.isEmpty else { return parent }
     guard let parent else { return holders[entry.tries % holders.count] }
     // Every other try goes to a spare.

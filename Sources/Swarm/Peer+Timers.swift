@@ -137,7 +137,7 @@ extension Peer {
   /// When a parent has been silent for longer than three chunk intervals and two round trips.
   private func silenceDeadline(_ channel: Channel) -> Duration {
     let trip = channel.congestion.roundTrip ?? .milliseconds(20)
-    let limit = max(Self.shortestSilence, chunkInterval * 3 + trip * 2)
+    let limit = max(Self.shortestSilence, chunkInterval * 3 + min(trip * 2, .seconds(1)))
     let heard =
       isStalled(channel)
       ? min(channel.lastHeard, channel.lastProgress + Self.stallLimit - limit) : channel.lastHeard
@@ -174,6 +174,7 @@ extension Peer {
       if channels[index].isChild { channels[index].congestion.floorRate = floor }
       if wants.contains(.linkSamples) { sample(index) }
       channels[index].lateSince = 0
+      channels[index].hellos = 0
       channels[index].chunksFrom = 0
       channels[index].repairsFrom = 0
     }

@@ -317,7 +317,9 @@ public struct Peer {
   var streamRate: UInt64 { max(descriptor?.rate ?? 0, measuredRate) }
 
   /// Bytes per second that a child is not taken below: the stream, its repair, and what it needs to catch up.
-  var liveFloor: Double { Double(streamRate) * 2.5 / 8 }
+  ///
+  /// What the stream declares is the broadcaster's word; what we are ready to upload is ours.
+  var liveFloor: Double { Double(min(streamRate, configuration.capacity.upload)) * 2.5 / 8 }
 
   var isAttached: Bool {
     configuration.role == .source || !parents.isEmpty || channels.contains { $0.isOpen && $0.isPulled }

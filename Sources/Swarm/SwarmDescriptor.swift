@@ -82,6 +82,8 @@ struct SwarmDescriptor: Hashable, Sendable {
         guard count <= Self.textLimit else { return nil }
         var bytes: [UInt8] = []
         for _ in 0..<count { bytes.append(try reader.read()) }
+        // It is shown to the user.
+        guard bytes.allSatisfy({ 0x20...0x7E ~= $0 }) else { return nil }
         texts.append(String(decoding: bytes, as: UTF8.self))
       }
       topology = texts[0]

@@ -352,7 +352,10 @@ extension Branch {
     }
     // Who stands below an orphan keeps its depth until the orphan has a place again.
     if standing == .attached, before.0 != depth || before.1 != standing { declare(&context) }
-    if before != (depth, standing, path) { tell(&context) }
+    // At once, but what a parent says many times a second goes on to everybody below only every so often.
+    if before != (depth, standing, path) {
+      if context.now - lastTold >= shape.newsDelay { tell(&context) } else { news(&context) }
+    }
     keepSpare(&context)
   }
 }

@@ -174,6 +174,7 @@ extension Branch {
 
   /// Tells parent and children what they have not heard yet.
   mutating func tell(_ context: inout TopologyContext) {
+    lastTold = context.now
     if let parent, !parent.isPlain {
       var report = report(&context)
       let sequence = report.sequence

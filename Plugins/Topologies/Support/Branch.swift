@@ -68,6 +68,7 @@ package struct Branch {
   var lastMove: Duration?
   var sequence: UInt32 = 0
   var isNewsTimerSet = false
+  var lastTold = Duration.zero
   var lastReport: Report?
   var childrenChanged = Duration.zero
   /// By how many children the fan-out is lowered because the upload turned out to be too small.
