@@ -88,6 +88,13 @@ package struct Broadcast {
     let kind = source.isLive ? "live" : "paced by its timestamps"
     report(.sentence("broadcasting \(source.summary), \(kind), about \(rate / 1000) kbit/s"))
     for notice in source.notices { report(.sentence(notice)) }
+    if let upload = settings.node.maxUpload, upload < rate {
+      report(
+        .sentence(
+          "nobody can be fed: the stream takes \(rate / 1000) kbit/s and --max-upload allows \(upload / 1000) kbit/s"
+        )
+      )
+    }
     feed.begin()
     let began = host.clock.now
     nextReport = began + .seconds(1)
