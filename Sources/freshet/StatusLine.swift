@@ -35,10 +35,15 @@ package struct StatusLine {
   /// The whole line, for a log.
   package var log: String { parts.joined(separator: "  ") }
 
+  private var state: String {
+    if isSource { return previous.children == 0 ? "waiting for viewers" : "sending" }
+    return previous.parent == nil ? "looking for a parent" : "receiving"
+  }
+
   /// The most important first.
   private var parts: [String] {
     let now = previous
-    var parts = [isSource ? "sending" : now.parent == nil ? "looking for a parent" : "receiving"]
+    var parts = [state]
     if !isSource { parts.append("in \(Number.rate(down))") }
     parts.append("out \(Number.rate(up))")
     if let behind = now.behindLiveMilliseconds, !isSource {

@@ -10,7 +10,7 @@ struct StatisticsTests {
       "chunks_in", "chunks_out", "duplicate", "lost", "late", "repaired", "rejected", "bytes_in", "bytes_out",
       "children", "parent", "depth", "behind_live_ms", "first_chunk_ms", "first_frame_ms",
       "first_frame_bytes",
-      "id", "peers", "window_fill", "verified", "time_ms", "hop_us_median", "hop_us_p99",
+      "id", "peers", "window_fill", "verified", "time_ms", "hop_us_median", "hop_us_p99", "longest_gap_ms",
     ] {
       #expect(json.contains("\"\(key)\":"), "\(key)")
     }
@@ -64,6 +64,9 @@ struct StatisticsTests {
     ] {
       #expect(log.contains(part), "\(log)")
     }
+    var source = StatusLine(isSource: true)
+    source.update(Statistics())
+    #expect(source.log.hasPrefix("waiting for viewers  out"))
     for width in 0...160 { #expect(line.terminal(width: width).count <= max(0, width - 1)) }
     #expect(line.terminal(width: 400) == log)
   }
