@@ -1,0 +1,163 @@
+import PluginKit
+import Wire
+
+// Asking to be fed, and answering those who ask.
+extension Peer {
+  mutating func ask(_ peer: PeerRef, _ purpose: Purpose, _ stripes: StripeSet, from: UInt64?, note: [UInt8]) {
+    guard let index = connect(to: peer) else {
+      events.append(.linkDown(peer, .unreachable, redirect: []))
+      return
+    }
+    if channels[index].speech == .plain {
+      pull(index, purpose: purpose, stripes: stripes)
+      return
+    }
+    lastAskNumber &+= 1
+    let ask = Extension.Ask(number: lastAskNumber, purpose: purpose, stripes: stripes, from: from, note: note)
+    channels[index].pendingAsk = Channel.PendingAsk(ask: ask, next: now)
+    sendAsk(index)
+  }
+
+  /// How often an ask is repeated before the peer counts as unreachable.
+  private static let askLimit = 10
+
+  mutating func sendAsk(_ index: Int) {
+    guard var pending = channels[index].pendingAsk, channels[index].speech == .proven, channels[index].isOpen
+    else {
+      return
+    }
+    guard pending.tries < Self.askLimit else {
+      channels[index].pendingAsk = nil
+      if channels[index].claimed == nil, channels[index].purpose == nil {
+        sayGoodbye(index, redirect: [])
+        free(index)
+      }
+      events.append(.linkDown(channels[index].peer, .unreachable, redirect: []))
+      return
+    }
+    pending.tries += 1
+    pending.next = now + max(.milliseconds(50), channels[index].congestion.timeout * 2)
+    channels[index].pendingAsk = pending
+    sendExtension(index, .ask, pending.ask.encode())
+  }
+
+  mutating func readAsk(_ index: Int, _ body: RawSpan) {
+    guard let ask = Extension.Ask(body), let hello = channels[index].hello else { return }
+    if let answer = channels[index].lastAnswer, answer.number == ask.number {
+      sendExtension(index, .answer, answer.encode())
+      return
+    }
+    // An ask that was overtaken by a later one asks for what is not wanted any more.
+    if let last = channels[index].lastAnswer?.number, Int16(bitPattern: ask.number &- last) < 0 { return }
+    channels[index].verdict = Extension.Answer(number: ask.number, isAccepted: false, stripes: ask.stripes)
+    guard topology != nil else {
+      sendExtension(
+        index,
+        .answer,
+        Extension.Answer(number: ask.number, isAccepted: false, stripes: ask.stripes).encode()
+      )
+      return
+    }
+    events.append(
+      .inbound(
+        Inbound(
+          peer: channels[index].peer,
+          hello: hello,
+          purpose: ask.purpose,
+          stripes: ask.stripes,
+          from: ask.from,
+          note: ask.note
+        )
+      )
+    )
+  }
+
+  /// The topology has had its say on an inbound: the other side hears of it.
+  mutating func answer(_ inbound: Inbound) {
+    guard let index = directory[inbound.peer]?.channel, channels[index].isOpen else { return }
+    if channels[index].speech == .plain {
+      if channels[index].isServed {
+        events.append(
+          .linkUp(link(index, purpose: inbound.purpose, stripes: inbound.stripes, isParent: false))
+        )
+      } else if !channels[index].weChoke {
+        chokePlain(index)
+      }
+      return
+    }
+    guard var verdict = channels[index].verdict else { return }
+    channels[index].verdict = nil
+    if verdict.isAccepted {
+      channels[index].purpose = inbound.purpose
+      channels[index].wantsHaves = inbound.purpose != .control
+      if inbound.purpose == .data {
+        verdict.from = channels[index].routes.map(\.from).min()
+      } else {
+        channels[index].routes.removeAll()
+        channels[index].queue.removeAll()
+      }
+    }
+    channels[index].lastAnswer = verdict
+    sendExtension(index, .answer, verdict.encode())
+    guard verdict.isAccepted else { return }
+    if inbound.purpose == .data {
+      // Whom we feed receives the stream; its next ping would say so too late for a redirect.
+      directory[inbound.peer]?.isAttached = true
+      channels[index].hello?.isAttached = true
+    }
+    events.append(.linkUp(link(index, purpose: inbound.purpose, stripes: verdict.stripes, isParent: false)))
+    pump(index)
+  }
+
+  mutating func readAnswer(_ index: Int, _ body: RawSpan) {
+    guard let answer = Extension.Answer(body), let pending = channels[index].pendingAsk,
+      pending.ask.number == answer.number
+    else { return }
+    channels[index].pendingAsk = nil
+    guard answer.isAccepted else {
+      events.append(.linkDown(channels[index].peer, .refused, redirect: candidates(answer.redirect)))
+      return
+    }
+    channels[index].claimed = pending.ask.purpose
+    channels[index].lastProgress = now
+    channels[index].pushed = nil
+    channels[index].isSpare = pending.ask.purpose == .spare
+    if pending.ask.purpose == .data {
+      channels[index].parentStripes.formUnion(answer.stripes)
+      if let from = answer.from { expectFrom(from) }
+    } else {
+      channels[index].parentStripes = []
+    }
+    events.append(
+      .linkUp(
+        link(
+          index,
+          purpose: pending.ask.purpose,
+          stripes: answer.stripes,
+          isParent: pending.ask.purpose == .data,
+          answer.note
+        )
+      )
+    )
+  }
+
+  func link(
+    _ index: Int,
+    purpose: Purpose,
+    stripes: StripeSet,
+    isParent: Bool,
+    _ note: [UInt8] = []
+  ) -> PluginKit.Link {
+    let channel = channels[index]
+    return PluginKit.Link(
+      peer: channel.peer,
+      purpose: purpose,
+      stripes: stripes,
+      hello: channel.hello,
+      isParent: isParent,
+      roundTrip: channel.congestion.roundTrip ?? .zero,
+      age: now - channel.opened,
+      note: note
+    )
+  }
+}
