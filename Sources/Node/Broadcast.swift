@@ -74,7 +74,10 @@ package struct Broadcast {
     guard try open(report) else { return }
     let rate = source.declaredBitrate.map { UInt64(clamping: max($0, 1)) } ?? Self.defaultRate
     let window = try chunks(rate)
-    let addresses = try Sockets.advertised(settings.node.advertised, host.carrier.address)
+    var warnings: [String] = []
+    let addresses = Sockets.advertised(settings.node.advertised, host.carrier.address) {
+      warnings.append("\($0); the link names it all the same")
+    }
     let link = Swarm.Link(
       endpoints: settings.node.advertised.isEmpty
         ? addresses.prefix(Self.linkAddresses).map(Swarm.Link.Endpoint.address)
@@ -85,6 +88,7 @@ package struct Broadcast {
     )
     try start(rate: rate, window: window, address: addresses[0])
     report(.link(link))
+    for warning in warnings { report(.warning(warning)) }
     let kind = source.isLive ? "live" : "paced by its timestamps"
     report(.sentence("broadcasting \(source.summary), \(kind), about \(rate / 1000) kbit/s"))
     for notice in source.notices { report(.sentence(notice)) }

@@ -81,13 +81,15 @@ package struct Join {
     }
   }
 
-  private func start() throws(NodeError) {
+  private func start(_ report: (NodeEvent) -> Void) throws(NodeError) {
     let identity = try NodeError.integrity { () throws(IntegrityError) in try PeerIdentity.generate() }
     let bound = host.carrier.address
     let own =
       settings.node.advertised.isEmpty
       ? Sockets.own(bound, towards: bootstrap[0])
-      : try Sockets.advertised(settings.node.advertised, bound)[0]
+      : Sockets.advertised(settings.node.advertised, bound) {
+        report(.warning("\($0); others are told where this peer listens"))
+      }[0]
     var configuration = PeerConfiguration(
       swarmID: settings.link.swarmID,
       role: settings.relays ? .relay : .leaf,
@@ -108,7 +110,7 @@ package struct Join {
   }
 
   private mutating func run(_ report: (NodeEvent) -> Void) throws(NodeError) {
-    try start()
+    try start(report)
     report(
       .detail(
         "listening at \(host.carrier.address), asking \(bootstrap.map(\.description).joined(separator: ", "))"

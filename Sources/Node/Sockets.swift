@@ -42,14 +42,25 @@ enum Sockets {
 
   /// What to tell others: what the user says, else the addresses that a socket at `bound` has.
   ///
-  /// Port 0 stands for the one that is bound.
+  /// Port 0 stands for the one that is bound. A name that others can look up may be unknown here.
+  ///
+  /// - Parameters:
+  ///   - endpoints: what the user says.
+  ///   - bound: where the socket is bound.
+  ///   - warn: hears a sentence for each name that is unknown here.
+  /// - Returns: at least one address.
   static func advertised(
     _ endpoints: [Swarm.Link.Endpoint],
-    _ bound: Address
-  ) throws(NodeError) -> [Address] {
+    _ bound: Address,
+    warn: (String) -> Void
+  ) -> [Address] {
     var found: [Address] = []
     for endpoint in endpoints {
-      found += try addresses(endpoint).map { $0.port == 0 ? $0.with(port: bound.port ?? 0) : $0 }
+      do throws(NodeError) {
+        found += try addresses(endpoint).map { $0.port == 0 ? $0.with(port: bound.port ?? 0) : $0 }
+      } catch {
+        warn("--advertise: \(error)")
+      }
     }
     return found.isEmpty ? bound.reachable() : found
   }
