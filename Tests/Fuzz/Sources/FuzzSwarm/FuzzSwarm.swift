@@ -151,6 +151,7 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   var now = stage.now
   let seen = stage.seen[who]
   let stranger = Address(ipv4: 0x0A63_0001, port: 9)
+  var forgery = try? Forgery()
   var heard = 0
   var told = 0
   while !script.bytes.isEmpty {
@@ -160,12 +161,19 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     case 0:
       now += .milliseconds(Int(script.byte()) * (what & 4 == 0 ? 1 : 40))
       if let time = peer.nextTimeout, time <= now { peer.timeout(now: now) }
+      // Lets it ask again.
+      if what & 0xE0 == 0xE0 { peer.discovered([(address: Stage.addresses[1 - who], id: nil)], now: now) }
       datagram = []
     case 1:
       datagram = script.take(Int(script.byte()))
     case 2:
       // On an open channel.
-      datagram = (seen.last ?? []).prefix(4) + script.take(Int(script.byte()))
+      datagram = Array((seen.last ?? []).prefix(4))
+      if what & 0x80 == 0 {
+        datagram += script.take(Int(script.byte()))
+      } else {
+        for _ in 0...(what >> 4 & 7) { forgery?.append(&script, to: &datagram) }
+      }
     default:
       // Something that was really said, with a few bytes changed.
       datagram = seen[Int(script.byte()) % seen.count]
@@ -186,7 +194,9 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
       }
     }
     precondition(told <= heard, "more was said to a stranger than it said")
+    let isTrusted = forgery?.isSigned != true
     peer.read(now: now) { chunk, payload, _, _, _ in
+      guard isTrusted else { return }
       precondition(chunk < UInt64(stage.payloads.count), "a chunk that nobody published was read")
       let isTrue = payload.withUnsafeBytes { $0.elementsEqual(stage.payloads[Int(chunk)]) }
       precondition(isTrue, "a chunk was read that is not what was published")
