@@ -300,8 +300,8 @@ extension Peer {
         if channel.claimed == nil { strangers.append(index) } else { holders.append(index) }
       }
     }
-    // Who came by itself is asked where nobody else is left, every third time.
-    if holders.isEmpty || entry.tries % 3 == 2 { holders += strangers }
+    // Anybody can come and say that it has everything: who came by itself is asked when the others have failed.
+    if entry.tries >= 2 || parent == nil && holders.isEmpty { holders += strangers }
     guard !holders.isEmpty else { return parent }
     guard let parent else { return holders[entry.tries % holders.count] }
     // Every other try goes to a spare.

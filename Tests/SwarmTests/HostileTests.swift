@@ -233,7 +233,8 @@ import Wire
       strangers[index].say(&victim, now: .milliseconds(3)) { Foe.format.appendHave(10...60, to: &$0) }
     }
     try parent.sendChunk(14, to: &victim, now: .milliseconds(4))
-    for step in 1...40 {
+    // Long enough for two tries.
+    for step in 1...4 {
       let now = Duration.milliseconds(4 + 10 * step)
       parent.say(&victim, now: now) { _ in }
       victim.timeout(now: now)
@@ -254,6 +255,6 @@ import Wire
       }
     }
     #expect(!parent.requests.isEmpty)
-    #expect(strangers[0].requests.count <= parent.requests.count)
+    #expect(strangers[0].requests.isEmpty)
   }
 }
