@@ -169,6 +169,9 @@ package final class World {
       restless += 1
       wake = now + .milliseconds(1)
     }
+    // Events happen at whole nanoseconds; never wake anybody before the time that it named.
+    let whole = Duration.nanoseconds(wake.nanoseconds)
+    wake = whole < wake ? whole + .nanoseconds(1) : whole
     guard wakes[place] != wake else { return }
     wakes[place] = wake
     events.schedule(.wake(place), at: wake)

@@ -44,6 +44,11 @@ extension Peer {
       sendHello(index)
     } else if channels[index].speech == .unknown {
       channels[index].nextHello = nil
+      // Who says nothing at all since then is gone, and not a plain peer.
+      if channels[index].sentSinceHeard >= Self.helloLimit {
+        lose(index, .unreachable)
+        return
+      }
       becomePlain(index)
     } else {
       // It proved who it is, but never said what the swarm runs.

@@ -17,9 +17,15 @@ extension Peer {
     self.now = now
     var skipped: UInt64 = 0
     blockedUntil = nil
-    // The answer to the first ask says where to begin; chunks may overtake it.
-    if readCount == 0, channels.contains(where: { $0.isOpen && $0.pendingAsk?.ask.purpose == .data }) {
-      return
+    // The answer to the first ask says where to begin; chunks may overtake it, but not by much.
+    if readCount == 0, let first = window.held.lowest(from: 0),
+      channels.contains(where: { $0.isOpen && $0.pendingAsk?.ask.purpose == .data })
+    {
+      let limit = window.arrival(of: first) + Self.answerGrace
+      guard now >= limit else {
+        blockedUntil = limit
+        return
+      }
     }
     while let next = nextRead {
       if window.contains(next) {
@@ -56,6 +62,9 @@ extension Peer {
       nextRead = later
     }
   }
+
+  /// How long chunks may lie before output begins without an answer; others may be asked who never answer.
+  private static let answerGrace: Duration = .milliseconds(300)
 
   /// When a chunk first came that only makes sense if `chunk` exists too; somebody's word is no proof of that.
   private func proof(from later: UInt64) -> Duration {

@@ -15,6 +15,8 @@ extension Peer {
   static let deadAfter: Duration = .seconds(180)
   /// The same between peers that ping each other every second.
   static let freshetDeadAfter: Duration = .seconds(6)
+  /// The same of a plain peer that feeds us.
+  static let pulledDeadAfter: Duration = .seconds(10)
   static let keepAliveInterval: Duration = .seconds(25)
   /// How long a handshake may take, and how long an open channel may be of no use.
   static let openingLimit: Duration = .seconds(3)
@@ -85,6 +87,7 @@ extension Peer {
     }
     if isDead(channel) {
       lose(index, .silent)
+      if topology == nil, bootstrap.contains(channel.address) { connect(to: channel.peer) }
       return
     }
     if isUseless(channel) {
@@ -110,7 +113,8 @@ extension Peer {
     }
     if let at = channels[index].nextRelease, at <= now { pump(index) }
     announce(index)
-    let quiet = channels[index].routes.isEmpty ? Self.keepAliveInterval : Self.heartbeat
+    var quiet = channels[index].routes.isEmpty ? Self.keepAliveInterval : Self.heartbeat
+    if channel.isPulled, now - channel.lastHeard >= .seconds(2) { quiet = .seconds(2) }
     if now - channels[index].lastSent >= quiet { send(index) { _ in } }
     if !channel.parentStripes.isEmpty, now >= silenceDeadline(channel) { reportSilence(index) }
   }
@@ -124,7 +128,9 @@ extension Peer {
   }
 
   private func isDead(_ channel: Channel) -> Bool {
-    let limit = channel.speech == .proven ? Self.freshetDeadAfter : Self.deadAfter
+    let limit =
+      channel.isPulled
+      ? Self.pulledDeadAfter : channel.speech == .proven ? Self.freshetDeadAfter : Self.deadAfter
     return now - channel.lastHeard >= limit && channel.sentSinceHeard >= 3
   }
 

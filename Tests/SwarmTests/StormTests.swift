@@ -56,11 +56,17 @@ import Testing
     scene.viewers(8, every: .milliseconds(100))
     scene.run(for: .seconds(1))
     var gone: [Host] = []
+    var watchers: [Host] = []
     for _ in 0..<40 {
       let present = scene.viewers.filter { viewer in !gone.contains { $0 === viewer } }
       switch Int.random(in: 0..<6, using: &random) {
       case 0, 1:
-        if present.count < 16 { scene.viewer(Bool.random(using: &random) ? .relay : .leaf) }
+        // Never more that only watch than the others have room for.
+        if present.count < 16 {
+          let mayWatch = watchers.count { watcher in present.contains { $0 === watcher } } < present.count / 4
+          let newcomer = scene.viewer(mayWatch && Bool.random(using: &random) ? .leaf : .relay)
+          if mayWatch { watchers.append(newcomer) }
+        }
       case 2:
         guard present.count > 3, let victim = present.randomElement(using: &random) else { break }
         scene.kill(victim)
