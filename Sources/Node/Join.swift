@@ -130,6 +130,8 @@ package struct Join {
       if host.interruptions > 0 || outlet.isAbandoned { break }
       if let end, now >= end {
         guard hasAnswer else { throw .noAnswer(bootstrap, within: end - began) }
+        let statistics = host.endpoint.peers[0].statistics(now: now)
+        guard statistics.chunksIn > 0 else { throw .noPlace(within: end - began) }
         break
       }
       try checkProgress(began: began, now: now)
