@@ -26,7 +26,8 @@ package struct StatusLine {
     var line = ""
     for part in parts {
       let longer = line.isEmpty ? part : line + "  " + part
-      guard longer.count < width else { break }
+      // Room for the ^C that the terminal writes behind it.
+      guard longer.count + 2 < width else { break }
       line = longer
     }
     return line
@@ -46,7 +47,8 @@ package struct StatusLine {
     var parts = [state]
     if !isSource { parts.append("in \(Number.rate(down))") }
     parts.append("out \(Number.rate(up))")
-    if let behind = now.behindLiveMilliseconds, !isSource {
+    // Without a parent it would tell of a chunk from long ago.
+    if let behind = now.behindLiveMilliseconds, !isSource, now.parent != nil {
       parts.append(Number.fixed(behind / 1000, decimals: 2) + " s behind live")
     }
     parts.append("\(now.peers) \(now.peers == 1 ? "peer" : "peers"), feeding \(now.children)")
