@@ -39,7 +39,7 @@ package struct Command: Sendable {
     ] + Settings.common,
     examples: [
       ("freshet broadcast game.mp4 --loop", "a file, again and again"),
-      ("freshet broadcast 'rtmp://0.0.0.0:1935/live'", "wait for OBS to publish here"),
+      ("freshet broadcast 'rtmp://0.0.0.0:1935/live'", "wait for OBS to publish here (0.0.0.0 listens)"),
       ("freshet broadcast v4l2:/dev/video0 --key my.key", "a camera, under the same link each time"),
       ("ffmpeg … -f mpegts - | freshet broadcast -", "whatever FFmpeg makes"),
     ]
