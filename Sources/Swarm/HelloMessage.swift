@@ -4,8 +4,9 @@ import Wire
 
 /// The hello: who a peer is, proven by an Ed25519 signature over both channel numbers.
 ///
-/// The numbers are random and known to both ends only, so a hello cannot be replayed on another channel. It begins with
-/// the magic that must match before anything else of the extension is said.
+/// The numbers are random, so a hello cannot be kept and replayed. One who sits between two peers and opens a channel to
+/// each with the other's number can still pass their hellos on; chunks stay safe then, and the topology's messages do not.
+/// It begins with the magic that must match before anything else of the extension is said.
 struct HelloMessage: Equatable {
   private static let magic: UInt64 = 0x4652_4553_4845_5401
   private static let purpose = Array("freshet hello 1\0".utf8)
