@@ -71,6 +71,27 @@ import Wire
     #expect(plain.strange == 0)
   }
 
+  @Test(arguments: [1, 2] as [UInt64])
+  func `that injects may be started again`(seed: UInt64) throws {
+    let broadcast = try Broadcast(seed: seed, rate: 600_000)
+    let world = World(seed: seed) { _, _ in Path(delay: .milliseconds(5)) }
+    let plain = try PlainPeer(number: 1, broadcast, injects: true, now: .zero)
+    world.add(plain)
+    let viewer = Host("viewer", number: 2, seed: seed, makeTopology: Scene.makeTopology)
+    try viewer.join(broadcast, bootstrap: [plain.address], now: .zero)
+    world.add(viewer)
+    world.run(until: .seconds(3))
+    world.remove(plain.address)
+    world.run(until: .seconds(5))
+    let again = try PlainPeer(number: 1, broadcast, injects: true, now: world.now)
+    world.add(again)
+    world.run(until: .seconds(25))
+    let output = viewer.output
+    let newest = broadcast.published.last { $0.time < world.now - .seconds(1) }?.chunk ?? 0
+    #expect((output.last?.chunk ?? 0) >= newest, "seed \(seed): \(output.last?.chunk ?? 0) of \(newest)")
+    #expect(output.falsehoods == 0 && output.disorder == 0)
+  }
+
   @Test func `is choked when there is no room`() throws {
     let scene = try Scene(seed: 1, rate: 600_000) { $0.capacity = Capacity(upload: 1_400_000) }
     // Room for two copies of the stream.
