@@ -91,7 +91,6 @@ struct Channel {
   /// Hellos that were read in this second; each costs a signature or two.
   var hellos = 0
   var nextPing: Duration?
-  var hasGreeted = false
 
   // Who it is.
   var hello: Hello?
@@ -134,7 +133,6 @@ struct Channel {
   var isServed = false
   var weChoke = false
   var wantsHaves = false
-  var isAnnounced = false
   var saidHave: ChunkRange?
   var nextHave: Duration = .zero
   var urgent = Ring<Queued>()
@@ -142,7 +140,6 @@ struct Channel {
   var flight = Ring<Sent>()
   var congestion = CongestionControl()
   var nextRelease: Duration?
-  var sentBytes: UInt64 = 0
   var lateSince: UInt64 = 0
 
   init(

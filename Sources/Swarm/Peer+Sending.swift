@@ -116,7 +116,6 @@ extension Peer {
     counters.chunksOut += 1
     channels[index].lastSent = now
     channels[index].sentSinceHeard += 1
-    channels[index].sentBytes += UInt64(size)
     channels[index].congestion.sent(size, now: now)
     channels[index].flight.append(Channel.Sent(chunk: chunk, bytes: size, at: now))
     uploadTokens -= Double(size)
