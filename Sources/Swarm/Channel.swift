@@ -3,15 +3,12 @@ import Wire
 
 /// One channel to another peer (RFC 7574, section 3.11).
 ///
-///     opening ──answer──▶ open ──goodbye, silence, lie──▶ free
-///        first handshake ▶ halfOpen ──any datagram with our number──▶ open
+///     opening ──answer, or any datagram with the number that a newcomer was given──▶ open ──goodbye, silence, lie──▶ free
 struct Channel {
   enum Phase: Equatable {
     case free
-    /// We sent the first handshake and wait for the answer.
+    /// The other side must still show that it is where it says.
     case opening
-    /// We answered a first handshake; the other side must still show that it got the answer.
-    case halfOpen
     case open
   }
 
@@ -68,7 +65,7 @@ struct Channel {
   static let falseChunkLimit = 3
   static let helloLimit = 16
 
-  var phase: Phase
+  var phase = Phase.opening
   var speech = Speech.unknown
   let local: UInt32
   var remote: UInt32 = 0
@@ -94,12 +91,10 @@ struct Channel {
 
   // Who it is.
   var hello: Hello?
-  var wantsDescriptor = false
 
   // What we get from it.
   var parentStripes: StripeSet = []
   var pendingAsk: PendingAsk?
-  /// An ask that waits until the other side has proven its id.
   var available = IntervalSet()
   var isSpare = false
   /// A plain peer that feeds us: we pull all that it has.
@@ -132,6 +127,8 @@ struct Channel {
   var routes: [Route] = []
   var isServed = false
   var weChoke = false
+  /// When a plain peer last asked for something or acknowledged it, or was choked.
+  var lastAsked: Duration
   var wantsHaves = false
   var saidHave: ChunkRange?
   var nextHave: Duration = .zero
@@ -142,15 +139,7 @@ struct Channel {
   var nextRelease: Duration?
   var lateSince: UInt64 = 0
 
-  init(
-    phase: Phase,
-    local: UInt32,
-    address: Address,
-    peer: PeerRef,
-    isInitiator: Bool,
-    now: Duration
-  ) {
-    self.phase = phase
+  init(local: UInt32, address: Address, peer: PeerRef, isInitiator: Bool, now: Duration) {
     self.local = local
     self.address = address
     self.peer = peer
@@ -159,6 +148,7 @@ struct Channel {
     lastHeard = now
     lastSent = now
     lastProgress = now
+    lastAsked = now
   }
 
   var isOpen: Bool { phase == .open }

@@ -130,7 +130,6 @@ extension Peer {
     }
     if channel.speech == .proven {
       channels[index].hello?.capacity = message.hello.capacity
-      channels[index].wantsDescriptor = message.wantsDescriptor
       if !message.isReply { sendHello(index, isReply: true) }
       if message.wantsDescriptor { sendDescriptor(index) }
       if descriptor != nil || !channel.isInitiator { channels[index].nextHello = nil }
@@ -149,7 +148,6 @@ extension Peer {
     directory[reference]?.isAttached = message.hello.isAttached
     channels[index].speech = .proven
     channels[index].hello = message.hello
-    channels[index].wantsDescriptor = message.wantsDescriptor
     channels[index].congestion.floorRate = liveFloor
     if descriptor != nil || !channel.isInitiator { channels[index].nextHello = nil }
     if !message.isReply { sendHello(index, isReply: true) }
@@ -194,7 +192,6 @@ extension Peer {
 
   private mutating func sendDescriptor(_ index: Int) {
     guard !signedDescriptor.isEmpty else { return }
-    channels[index].wantsDescriptor = false
     sendExtension(index, .descriptor, signedDescriptor)
   }
 

@@ -46,21 +46,41 @@ extension Peer {
         try greet(&reader, from: address)
         return
       }
-      guard let index = byLocal[reader.destination], channels[index].address == address, !isBanned(address)
-      else { return }
+      guard !isBanned(address), let index = channel(reader.destination, from: address) else { return }
       switch channels[index].phase {
       case .free: return
       case .opening:
         guard try readAnswer(index, &reader) else { return }
-      case .halfOpen:
-        heard(index)
-        open(index)
       case .open: heard(index)
       }
       try readMessages(index, &reader, datagram)
     } catch {
       counters.rejected += 1
     }
+  }
+
+  /// The channel that a datagram is for; a newcomer's begins here.
+  private mutating func channel(_ local: UInt32, from address: Address) -> Int? {
+    if let index = byLocal[local] { return channels[index].address == address ? index : nil }
+    guard let newcomer = newcomers.take(local, from: address) else { return nil }
+    makeRoom()
+    guard
+      let index = makeChannel(
+        local,
+        address: address,
+        peer: directory.peer(at: address),
+        isInitiator: false
+      )
+    else {
+      numbers.release(local)
+      return nil
+    }
+    channels[index].remote = newcomer.remote
+    channels[index].supported = newcomer.supported
+    channels[index].theirWindow = newcomer.window
+    channels[index].opened = newcomer.since
+    open(index)
+    return index
   }
 
   /// A first handshake.
@@ -70,27 +90,27 @@ extension Peer {
     guard leaving == nil, !isBanned(address), reader.nextType == MessageType.handshake,
       case .handshake(let view)? = try reader.next(plainFormat), agrees(view, as: .initiator)
     else { return }
-    let known = channels.firstIndex { channel in
+    // What else a first datagram may carry is little and can wait; the rest is heavy and must not be there.
+    let known = channels.first { channel in
       !channel.isFree && !channel.isInitiator && channel.address == address && channel.remote == view.source
     }
-    if let known {
-      sendAnswer(known)
+    if let local = known?.local ?? newcomers.local(of: address, view.source) {
+      sendAnswer(from: local, to: address, view.source)
       return
     }
-    makeRoom()
-    guard
-      let index = makeChannel(
-        .halfOpen,
+    let local = numbers.take(using: &random)
+    let evicted = newcomers.insert(
+      Newcomers.Newcomer(
         address: address,
-        peer: directory.peer(at: address),
-        isInitiator: false
+        remote: view.source,
+        local: local,
+        supported: view.understood,
+        window: view.discardWindow ?? .max,
+        since: now
       )
-    else { return }
-    channels[index].remote = view.source
-    channels[index].supported = view.understood
-    channels[index].theirWindow = view.discardWindow ?? .max
-    sendAnswer(index)
-    // What else a first datagram may carry is little and can wait; the rest is heavy and must not be there.
+    )
+    if let evicted { numbers.release(evicted) }
+    sendAnswer(from: local, to: address, view.source)
   }
 
   /// Where strangers hold all channels that they can, the one that has been of no use for longest makes room.
@@ -107,10 +127,12 @@ extension Peer {
     free(index)
   }
 
-  private mutating func sendAnswer(_ index: Int) {
-    let channel = channels[index]
-    let options = options(.responder)
-    send(index) { bytes in WireFormat.appendHandshake(source: channel.local, options, to: &bytes) }
+  private mutating func sendAnswer(from local: UInt32, to address: Address, _ remote: UInt32) {
+    outbox.begin()
+    WireFormat.appendChannel(remote, to: &outbox.heads)
+    WireFormat.appendHandshake(source: local, options(.responder), to: &outbox.heads)
+    counters.bytesOut &+= UInt64(outbox.pending)
+    outbox.end(to: address)
   }
 
   /// Opens a channel to a peer, if there is none yet.
@@ -118,9 +140,12 @@ extension Peer {
   mutating func connect(to peer: PeerRef) -> Int? {
     guard leaving == nil, let entry = directory[peer] else { return nil }
     if let index = entry.channel, !channels[index].isFree { return index }
-    guard !isBanned(entry.address), entry.address != me.address,
-      let index = makeChannel(.opening, address: entry.address, peer: peer, isInitiator: true)
-    else { return nil }
+    guard !isBanned(entry.address), entry.address != me.address else { return nil }
+    let local = numbers.take(using: &random)
+    guard let index = makeChannel(local, address: entry.address, peer: peer, isInitiator: true) else {
+      numbers.release(local)
+      return nil
+    }
     directory[peer]?.channel = index
     sendHandshake(index)
     return index
@@ -186,29 +211,16 @@ extension Peer {
     }
   }
 
-  mutating func makeChannel(_ phase: Channel.Phase, address: Address, peer: PeerRef, isInitiator: Bool)
+  /// A place for a channel with our number `local`, which is opening; nil when all are taken.
+  private mutating func makeChannel(_ local: UInt32, address: Address, peer: PeerRef, isInitiator: Bool)
     -> Int?
   {
-    if phase == .halfOpen, channels.count(where: { $0.phase == .halfOpen }) >= Self.halfOpenLimit {
-      // Those who never come back make room for those who may.
-      let oldest = channels.indices.filter { channels[$0].phase == .halfOpen }.min {
-        channels[$0].opened < channels[$1].opened
-      }
-      if let oldest { free(oldest) }
-    }
     let place = channels.firstIndex { $0.isFree }
     guard place != nil || channels.count < Self.channelLimit else { return nil }
-    let channel = Channel(
-      phase: phase,
-      local: numbers.take(using: &random),
-      address: address,
-      peer: peer,
-      isInitiator: isInitiator,
-      now: now
-    )
+    let channel = Channel(local: local, address: address, peer: peer, isInitiator: isInitiator, now: now)
     let index = place ?? channels.count
     if index < channels.count { channels[index] = channel } else { channels.append(channel) }
-    byLocal[channel.local] = index
+    byLocal[local] = index
     return index
   }
 

@@ -293,6 +293,7 @@ extension Peer {
       newest = max(newest ?? sent.at, sent.at)
     }
     guard let newest else { return }
+    channels[index].lastAsked = now
     if channels[index].speech != .proven { channels[index].congestion.measured(now - newest) }
     channels[index].congestion.acknowledged(bytes, delay: delay, now: now)
     // Nobody can have got from us what we do not have.
@@ -335,7 +336,9 @@ extension Peer {
       send(index) { bytes in WireFormat.appendChoke(to: &bytes) }
       return
     }
-    guard channels[index].isServed || channels[index].purpose != nil else { return }
+    let isLink = channels[index].purpose.map { $0 != .control } ?? false
+    guard channels[index].isServed || isLink else { return }
+    channels[index].lastAsked = now
     let since = now - (channels[index].congestion.roundTrip ?? .milliseconds(20)) * 9 / 10
     let first = max(chunks.lowerBound, window.first)
     let end = min(chunks.upperBound, window.newest ?? 0)

@@ -21,6 +21,12 @@ extension Peer {
     directory[peer]?.channel = index
     // It may have what we lack.
     channels[index].isSpare = true
+    consider(index)
+  }
+
+  /// Decides whether a plain peer is served; where there is a topology it is its business.
+  private mutating func consider(_ index: Int) {
+    let peer = channels[index].peer
     if topology != nil {
       events.append(
         .inbound(
@@ -35,9 +41,26 @@ extension Peer {
       )
     } else if configuration.role != .leaf, channels.count(where: { $0.isServed && !$0.isFree }) < plainSlots {
       servePlain(index)
-    } else {
+    } else if !channels[index].weChoke {
       chokePlain(index)
     }
+  }
+
+  /// How long a plain peer keeps its slot without asking for anything.
+  static let plainPatience: Duration = .seconds(10)
+
+  /// Slots go from plain peers that do not use theirs to those that wait, one a second.
+  mutating func reviewPlain() {
+    for index in channels.indices where channels[index].isServed && channels[index].isOpen {
+      guard now - channels[index].lastAsked >= Self.plainPatience, window.newest != nil, lastChunk == nil
+      else { continue }
+      chokePlain(index)
+      if topology != nil { events.append(.linkDown(channels[index].peer, .silent, redirect: [])) }
+    }
+    let waiting = channels.indices.filter { channels[$0].isOpen && channels[$0].weChoke }
+    guard let index = waiting.min(by: { channels[$0].lastAsked < channels[$1].lastAsked }) else { return }
+    channels[index].lastAsked = now
+    consider(index)
   }
 
   /// How many plain peers are served where there is no topology to decide it.
@@ -58,6 +81,7 @@ extension Peer {
 
   mutating func servePlain(_ index: Int) {
     channels[index].isServed = true
+    channels[index].lastAsked = now
     channels[index].wantsHaves = true
     channels[index].congestion.floorRate = liveFloor
     if channels[index].weChoke {
@@ -69,6 +93,9 @@ extension Peer {
 
   mutating func chokePlain(_ index: Int) {
     channels[index].weChoke = true
+    channels[index].isServed = false
+    channels[index].lastAsked = now
+    channels[index].urgent.removeAll()
     guard channels[index].understands(MessageType.choke) else { return }
     send(index) { bytes in WireFormat.appendChoke(to: &bytes) }
   }

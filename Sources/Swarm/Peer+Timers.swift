@@ -20,12 +20,12 @@ extension Peer {
   static let keepAliveInterval: Duration = .seconds(25)
   /// How long a handshake may take, and how long an open channel may be of no use.
   static let openingLimit: Duration = .seconds(3)
-  static let halfOpenAge: Duration = .seconds(5)
   static let idleLimit: Duration = .seconds(10)
 
   /// When ``timeout(now:)`` wants to be called, if at all.
   public var nextTimeout: Duration? {
     guard !hasLeft else { return nil }
+    guard events.isEmpty else { return now }
     var next = nextSecond
     if let nextRepair { next = min(next, nextRepair) }
     if let leaving { next = min(next, leaving + .milliseconds(3000), now + .milliseconds(20)) }
@@ -72,9 +72,6 @@ extension Peer {
     let channel = channels[index]
     switch channel.phase {
     case .free: return
-    case .halfOpen:
-      if now - channel.opened >= Self.halfOpenAge { free(index) }
-      return
     case .opening:
       guard let at = channel.nextHandshake, at <= now else { return }
       if now - channel.opened >= Self.openingLimit {
@@ -175,6 +172,8 @@ extension Peer {
     measuredRate = (measuredRate * 3 + chunksThisSecond * UInt64(configuration.chunkSize) * 8) / 4
     chunksThisSecond = 0
     banned.removeAll { $0.until <= now }
+    reviewPlain()
+    while let local = newcomers.removeExpired(now) { numbers.release(local) }
     let floor = liveFloor
     for index in channels.indices where channels[index].isOpen {
       if channels[index].isChild { channels[index].congestion.floorRate = floor }

@@ -3,8 +3,10 @@ import Wire
 
 // The host of the topology: it tells the plugin what happened and does what the plugin says.
 extension Peer {
-  /// The most events that one datagram or timer can set off; past it a topology that answers itself is cut short.
+  /// The most events that one datagram or timer sets off at once; the rest has its turn when others had theirs.
   private static let eventLimit = 4096
+  /// The most events that wait; of a topology that answers itself for ever nothing else is lost than its own doing.
+  private static let waitingEventLimit = 65_536
   static let timerLimit = 256
 
   /// Runs what the descriptor names.
@@ -22,18 +24,19 @@ extension Peer {
     events.append(.capacity(ownCapacity))
   }
 
-  /// Lets the topology hear what has happened, until nothing is left to say.
+  /// Lets the topology hear what has happened, until nothing is left to say or it was enough for one turn.
   mutating func settle() {
     flushBatches()
     var count = 0
-    while let event = events.removeFirst() {
+    while count < Self.eventLimit, let event = events.removeFirst() {
       count += 1
-      guard count <= Self.eventLimit else {
-        events.removeAll()
-        return
-      }
       handle(event)
     }
+    guard events.count > Self.waitingEventLimit else { return }
+    events.filter(\.isLasting)
+    guard events.count > Self.waitingEventLimit else { return }
+    events.removeAll()
+    notices.append(.sentence("the topology drowns in what it causes itself; some of it was left out"))
   }
 
   private mutating func flushBatches() {
@@ -102,7 +105,7 @@ extension Peer {
     case .refuse(let peer, let stripes, let redirect):
       guard let index = channel(of: peer) else { return }
       if channels[index].speech == .plain {
-        chokePlain(index)
+        if !channels[index].weChoke { chokePlain(index) }
       } else if let number = channels[index].verdict?.number {
         channels[index].verdict = Extension.Answer(
           number: number,
@@ -209,6 +212,16 @@ extension Peer {
       var candidate = candidate(directory.peer(for: suggestion.contact))
       candidate.isAttached = suggestion.isAttached
       return candidate
+    }
+  }
+}
+
+extension TopologyEvent {
+  /// Whether a topology that never hears of it would be wrong about its links from then on.
+  fileprivate var isLasting: Bool {
+    switch self {
+    case .start, .stop, .linkUp, .linkDown, .timer, .prepare, .retire: true
+    default: false
     }
   }
 }

@@ -11,7 +11,6 @@ public struct Peer {
   /// The most channels at one time, and how many of those the other side may have opened.
   public static let channelLimit = 512
   static let inboundLimit = 448
-  static let halfOpenLimit = 128
   static let bannedLimit = 256
 
   let configuration: PeerConfiguration
@@ -29,6 +28,7 @@ public struct Peer {
   var window: ChunkWindow
   var channels: [Channel] = []
   var byLocal: [UInt32: Int] = [:]
+  var newcomers = Newcomers()
   var banned: [(address: Address, until: Duration)] = []
   var notices: [Notice] = []
   var counters = Statistics()
@@ -178,7 +178,7 @@ public struct Peer {
   }
 
   /// Whether a datagram to this channel is for this peer.
-  public func owns(_ channel: UInt32) -> Bool { byLocal[channel] != nil }
+  public func owns(_ channel: UInt32) -> Bool { byLocal[channel] != nil || newcomers.contains(channel) }
 
   /// Signs a chunk and sends it on its way.
   ///

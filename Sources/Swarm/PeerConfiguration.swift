@@ -86,6 +86,9 @@ public final class ChannelNumbers {
   }
 
   func release(_ number: UInt32) { taken.remove(number) }
+
+  /// How many are in use.
+  var count: Int { taken.count }
 }
 
 /// Random numbers from the system, or repeatable ones.

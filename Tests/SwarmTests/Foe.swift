@@ -35,6 +35,7 @@ struct Foe {
   static func victim(
     _ role: Role = .relay,
     topology: String = "greedy",
+    numbers: ChannelNumbers = ChannelNumbers(),
     configure: (inout PeerConfiguration) -> Void = { _ in }
   ) throws -> Peer {
     let key = try key()
@@ -53,7 +54,7 @@ struct Foe {
     configuration.makeTopology = { _, _ in Greedy() }
     if role == .source { configuration.key = key }
     configure(&configuration)
-    return try Peer(configuration, channels: ChannelNumbers(), now: .zero)
+    return try Peer(configuration, channels: numbers, now: .zero)
   }
 
   private static func options(initiator: Bool) throws -> HandshakeOptions {
@@ -79,13 +80,18 @@ struct Foe {
     allowsExtensions: true
   )
 
-  /// Opens a channel to the victim and proves an identity.
-  mutating func connect(_ victim: inout Peer, now: Duration, claiming: Address? = nil) throws {
+  /// Sends a first handshake.
+  mutating func knock(_ victim: inout Peer, now: Duration) throws {
     var datagram: [UInt8] = []
     WireFormat.appendChannel(0, to: &datagram)
     WireFormat.appendHandshake(source: local, try Self.options(initiator: true), to: &datagram)
     victim.receive(datagram.span, from: address, now: now)
     try hear(&victim, now: now)
+  }
+
+  /// Opens a channel to the victim and proves an identity.
+  mutating func connect(_ victim: inout Peer, now: Duration, claiming: Address? = nil) throws {
+    try knock(&victim, now: now)
     hello(&victim, now: now, claiming: claiming)
     try hear(&victim, now: now)
   }

@@ -258,3 +258,88 @@ import Wire
     #expect(strangers[0].requests.isEmpty)
   }
 }
+
+@Suite struct `A flood of first handshakes` {
+  @Test func `in others' names does not keep an honest newcomer out`() throws {
+    var victim = try Foe.victim(.source)
+    var honest = try Foe(1)
+    try honest.knock(&victim, now: .zero)
+    // All that come within its round trip.
+    for number in 0..<8_000 as Range<UInt32> {
+      var spoofed = try Foe(2, host: 100 + number)
+      try spoofed.knock(&victim, now: .milliseconds(1))
+    }
+    honest.hello(&victim, now: .milliseconds(2))
+    #expect(victim.statistics(now: .milliseconds(2)).peers == 1)
+  }
+
+  @Test func `is forgotten, and its records are bounded`() throws {
+    let victimNumbers = ChannelNumbers()
+    var victim = try Foe.victim(.source, numbers: victimNumbers)
+    for number in 0..<20_000 as Range<UInt32> {
+      var spoofed = try Foe(2, host: 100 + number)
+      try spoofed.knock(&victim, now: .milliseconds(1))
+    }
+    #expect(victimNumbers.count == Newcomers.limit)
+    victim.timeout(now: .seconds(10))
+    #expect(victimNumbers.count == 0)
+  }
+
+  @Test func `that is repeated is answered with the same channel`() throws {
+    var victim = try Foe.victim(.source)
+    var newcomer = try Foe(1)
+    try newcomer.knock(&victim, now: .zero)
+    let first = newcomer.remote
+    try newcomer.knock(&victim, now: .milliseconds(300))
+    #expect(newcomer.remote == first && first != 0)
+    newcomer.hello(&victim, now: .milliseconds(400))
+    // Its first datagram was on the way twice.
+    try newcomer.knock(&victim, now: .milliseconds(500))
+    #expect(newcomer.remote == first)
+    #expect(victim.statistics(now: .milliseconds(500)).peers == 1)
+  }
+}
+
+@Suite struct `A topology that answers itself for ever` {
+  /// Connects to a peer that cannot be reached whenever it hears that it cannot.
+  struct Stubborn: Topology {
+    static let manifest = Manifest(name: "stubborn", version: "1.0.0", summary: "Never gives up")
+    var heard = 0
+
+    init() {}
+    init(parameters: Parameters) throws(ParameterError) {}
+
+    mutating func handle(_ event: TopologyEvent, _ context: inout TopologyContext) {
+      switch event {
+      case .start: context.emit(.discover(limit: 1))
+      case .discovered(let candidates):
+        for candidate in candidates { connect(candidate.peer, &context) }
+      case .linkDown(let peer, _, _):
+        heard += 1
+        connect(peer, &context)
+      case .timer: context.emit(.setTimer(2, at: context.now + .seconds(1)))
+      default: break
+      }
+    }
+
+    private func connect(_ peer: PeerRef, _ context: inout TopologyContext) {
+      context.emit(.connect(peer, .data, .first(1), from: nil, note: []))
+      context.emit(.setTimer(1, at: context.now + .seconds(1)))
+    }
+  }
+
+  @Test func `does not hang the peer, nor lose its own events`() throws {
+    var victim = try Foe.victim(.source) { configuration in
+      configuration.makeTopology = { _, _ in Stubborn() }
+    }
+    // Our own address cannot be dialled.
+    victim.discovered([(Foe.victimAddress, nil)], now: .zero)
+    for step in 1...5 {
+      let before = (victim.topology as? Stubborn)?.heard ?? 0
+      #expect(victim.nextTimeout ?? .seconds(99) <= .milliseconds(step))
+      victim.timeout(now: .milliseconds(step))
+      let after = (victim.topology as? Stubborn)?.heard ?? 0
+      #expect(after > before && after - before <= 4096)
+    }
+  }
+}

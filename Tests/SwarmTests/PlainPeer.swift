@@ -35,6 +35,8 @@ final class PlainPeer: Participant {
   let format: WireFormat
   /// Makes the stream, instead of watching it.
   let injects: Bool
+  /// Whether it asks for what others have.
+  var asks = true
   private(set) var chunks: [UInt64: Chunk] = [:]
   private(set) var arrivals: [(chunk: UInt64, time: Duration)] = []
   private(set) var others: [Other] = []
@@ -268,7 +270,7 @@ final class PlainPeer: Participant {
       }
       let from = max(arrivals.first?.chunk ?? 0, highest > 100 ? highest - 100 : 0)
       for chunk in from...max(from, highest)
-      where chunks[chunk] == nil && other.has.contains(where: { $0.contains(chunk) }) {
+      where asks && chunks[chunk] == nil && other.has.contains(where: { $0.contains(chunk) }) {
         if let time = asked[chunk], now - time < .milliseconds(200) { continue }
         asked[chunk] = now
         say(other) { format.appendRequest(chunk...chunk, to: &$0) }

@@ -114,6 +114,23 @@ import Wire
     for viewer in scene.viewers { scene.expectWhole(viewer) }
   }
 
+  @Test func `loses its slot to one that waits when it asks for nothing`() throws {
+    // Room for one copy of the stream.
+    let scene = try Scene(seed: 1, rate: 600_000) { $0.capacity = Capacity(upload: 800_000) }
+    let idle = try PlainPeer(number: 1, scene.broadcast, dials: [scene.source.address], now: .zero)
+    idle.asks = false
+    scene.world.add(idle)
+    scene.run(for: .seconds(2))
+    #expect(idle.chokes == 0)
+    let eager = try PlainPeer(number: 2, scene.broadcast, dials: [scene.source.address], now: scene.world.now)
+    scene.world.add(eager)
+    scene.run(for: .seconds(2))
+    #expect(eager.chokes > 0 && eager.chunks.isEmpty)
+    scene.run(for: .seconds(12))
+    #expect(idle.chokes > 0)
+    #expect(eager.chunks.count > 50)
+  }
+
   @Test func `may leave and come back`() throws {
     let scene = try Scene(seed: 1, rate: 600_000)
     let plain = try PlainPeer(number: 1, scene.broadcast, dials: [scene.source.address], now: .zero)
