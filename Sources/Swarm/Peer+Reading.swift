@@ -38,7 +38,7 @@ extension Peer {
             skipped
           )
         }
-        noteRead()
+        noteRead(next)
         skipped = 0
         nextRead = next + 1
         if next == lastChunk {
@@ -58,7 +58,14 @@ extension Peer {
         return
       }
       skipped += later - next
-      counters.lost += later - next
+      if isJump(next, later) {
+        counters.lost += announced(next...(later - 1))
+        notices.append(
+          .sentence("the broadcast was restarted: its chunk numbers jumped, and those between never existed")
+        )
+      } else {
+        counters.lost += later - next
+      }
       nextRead = later
     }
   }
@@ -76,8 +83,33 @@ extension Peer {
     return first
   }
 
-  private mutating func noteRead() {
+  /// Whether more numbers were passed over than the stream can have used since the last chunk was signed.
+  ///
+  /// So it is when a source that crashed begins anew: it does not know which numbers it has used. Four times the rate,
+  /// and a second more, leave room for the bursts of a stream; what is less is loss.
+  private func isJump(_ next: UInt64, _ later: UInt64) -> Bool {
+    guard let last = lastReadTimestamp, let signed = window.timestamp(of: later), streamRate > 0 else {
+      return false
+    }
+    let elapsed = Double(max(0, Int64(bitPattern: signed &- last))) / 4_294_967_296
+    let perSecond = Double(streamRate) / Double(configuration.chunkSize * 8)
+    return Double(later - next) > perSecond * 4 * (elapsed + 1)
+  }
+
+  /// How many of some chunks anybody has said to have.
+  private func announced(_ chunks: ChunkRange) -> UInt64 {
+    var known = IntervalSet()
+    for channel in channels where channel.isOpen {
+      for range in channel.available.ranges where range.overlaps(chunks) {
+        known.insert(range.clamped(to: chunks))
+      }
+    }
+    return known.count
+  }
+
+  private mutating func noteRead(_ chunk: UInt64) {
     readCount += 1
+    lastReadTimestamp = window.timestamp(of: chunk)
     if let last = lastRead {
       counters.longestGapMilliseconds = max(
         counters.longestGapMilliseconds ?? 0,

@@ -66,6 +66,7 @@ public struct Peer {
   var lastChunk: UInt64?
   var hasReadLast = false
   var lastRead: Duration?
+  var lastReadTimestamp: UInt64?
   var readCount: UInt64 = 0
   var blockedUntil: Duration?
   var nextSecond: Duration
@@ -207,6 +208,7 @@ public struct Peer {
       signature.removeAll(keepingCapacity: true)
       try signer.sign(chunk: chunk, timestamp: timestamp.rawValue, payload: payload, into: &signature)
     } catch { throw .integrity(error) }
+    counters.inputBytes &+= UInt64(payload.byteCount)
     if expected == nil { begin(at: chunk) }
     if payload.byteCount < limit { lastChunk = chunk }
     let made = signature

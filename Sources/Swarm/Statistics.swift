@@ -8,7 +8,8 @@ public struct Statistics: Hashable, Sendable {
   public var chunksOut: UInt64 = 0
   /// `duplicate`: chunks that were received again.
   public var duplicate: UInt64 = 0
-  /// `lost`: chunks after the first received one that were not there when the output needed them.
+  /// `lost`: chunks after the first received one that were not there when the output needed them; numbers that a
+  /// restarted broadcast skipped are none.
   public var lost: UInt64 = 0
   /// `late`: chunks that were not sent, or came, after their deadline.
   public var late: UInt64 = 0
@@ -20,6 +21,8 @@ public struct Statistics: Hashable, Sendable {
   public var bytesIn: UInt64 = 0
   /// `bytes_out`: bytes of datagrams sent.
   public var bytesOut: UInt64 = 0
+  /// `input_bytes`: payload that a source published.
+  public var inputBytes: UInt64 = 0
   /// `verified`: signatures that were checked and held.
   public var verified: UInt64 = 0
   /// `children`: peers that are fed at this moment.

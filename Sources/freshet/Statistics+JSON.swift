@@ -13,6 +13,7 @@ extension Statistics {
       ("late", String(late)),
       ("repaired", String(repaired)),
       ("rejected", String(rejected)),
+      ("input_bytes", String(inputBytes)),
       ("bytes_in", String(bytesIn)),
       ("bytes_out", String(bytesOut)),
       ("children", String(children)),

@@ -7,8 +7,9 @@ struct StatisticsTests {
   @Test func `The JSON has every promised key, and null for what is not known`() throws {
     let json = Statistics().json
     for key in [
-      "chunks_in", "chunks_out", "duplicate", "lost", "late", "repaired", "rejected", "bytes_in", "bytes_out",
-      "children", "parent", "depth", "behind_live_ms", "first_chunk_ms", "first_frame_ms",
+      "chunks_in", "chunks_out", "duplicate", "lost", "late", "repaired", "rejected",
+      "input_bytes", "bytes_in", "bytes_out", "children", "parent", "depth", "behind_live_ms",
+      "first_chunk_ms", "first_frame_ms",
       "first_frame_bytes",
       "id", "peers", "window_fill", "verified", "time_ms", "hop_us_median", "hop_us_p99", "longest_gap_ms",
     ] {
