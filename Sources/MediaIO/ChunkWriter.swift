@@ -13,25 +13,33 @@ struct ChunkWriter {
   private let isTimed: Bool
   private let hasVideo: Bool
   private var chunker: Chunker
+  private var group: ChunkGroup
   private var lastEntry: Int64?
   private var lastVideo: Int64?
   private var hasKey = false
   private var left = 0
 
-  /// Makes a writer; with `isTimed`, chunks that are not full are sent after a while.
-  init(muxer: Muxer, chunkSize: Int, hasVideo: Bool, isTimed: Bool) {
+  /// Makes a writer; with `isTimed`, chunks and groups that are not full are sent after a while.
+  init(muxer: Muxer, chunkSize: Int, groupSize: Int, hasVideo: Bool, isTimed: Bool) {
     self.muxer = muxer
     self.hasVideo = hasVideo
     self.isTimed = isTimed
     chunker = Chunker(size: chunkSize)
+    group = ChunkGroup(size: groupSize)
   }
 
   /// When `flush` is due.
-  var deadline: Int64? { isTimed ? chunker.deadline : nil }
+  var deadline: Int64? {
+    guard isTimed else { return nil }
+    return [chunker.deadline, group.deadline].compactMap(\.self).min()
+  }
 
-  /// Sends what is pending, filled up.
-  mutating func flush(_ emit: MediaSource.Emit) -> Bool {
-    send(chunker.pad(), emit)
+  /// Sends what is pending, filled up: the chunk, and the group when its time has come.
+  mutating func flush(now: Int64, _ emit: MediaSource.Emit) -> Bool {
+    var isWanted = send(chunker.pad(), now: now, emit)
+    guard let due = group.deadline, now >= due else { return isWanted }
+    while isWanted, !group.isComplete { isWanted = send(chunker.filler(), now: now, emit) }
+    return isWanted
   }
 
   /// Sends the end of the stream.
@@ -39,8 +47,8 @@ struct ChunkWriter {
     var isWanted = true
     var rest: [ArraySlice<UInt8>] = []
     muxer.finish { rest.append($0) }
-    for packet in rest where isWanted { isWanted = send(chunker.append(packet, now: 0), emit) }
-    return isWanted && send(chunker.finish(), emit)
+    for packet in rest where isWanted { isWanted = send(chunker.append(packet, now: 0), now: 0, emit) }
+    return isWanted && send(chunker.finish(), now: 0, emit)
   }
 
   /// Muxes one packet.
@@ -76,9 +84,9 @@ struct ChunkWriter {
       if identifier == TransportStream.serviceDescriptionTable { return }
       if awaitsTables && identifier == TransportStream.programAssociationTable {
         awaitsTables = false
-        isWanted = send(chunker.beginEntry(), emit)
+        isWanted = send(chunker.beginEntry(), now: now, emit)
       }
-      if isWanted { isWanted = send(chunker.append(transportPacket, now: now), emit) }
+      if isWanted { isWanted = send(chunker.append(transportPacket, now: now), now: now, emit) }
     }
     return isWanted
   }
@@ -91,8 +99,9 @@ struct ChunkWriter {
     return isAlone && time - lastEntry >= Self.audioSpacing
   }
 
-  private func send(_ chunk: Chunker.Chunk?, _ emit: MediaSource.Emit) -> Bool {
+  private mutating func send(_ chunk: Chunker.Chunk?, now: Int64, _ emit: MediaSource.Emit) -> Bool {
     guard let chunk else { return true }
+    group.add(now: now)
     return unsafe emit(chunk.bytes.span.bytes, chunk.isEntry, chunk.isLast)
   }
 }

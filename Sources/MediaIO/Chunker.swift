@@ -53,6 +53,13 @@ struct Chunker {
     return take(isLast: false)
   }
 
+  /// A chunk of null packets, which says nothing and is as long as the others.
+  func filler() -> Chunk {
+    var bytes: [UInt8] = []
+    while bytes.count < size { bytes += TransportStream.nullPacket }
+    return Chunk(bytes: bytes, isEntry: false, isLast: false)
+  }
+
   /// Ends the stream with a chunk that is shorter than the others (RFC 7574, section 8.6).
   mutating func finish() -> Chunk {
     if pending.isEmpty && size > TransportStream.packetSize { pending += TransportStream.nullPacket }

@@ -137,8 +137,9 @@ public final class MediaSource: Sendable {
 
   /// Emits the whole input as chunks; returns when it is over.
   ///
-  /// Requires `open()`. The last chunk is shorter than the others, also after `stop()`.
-  public func run(_ emit: Emit) -> End {
+  /// Requires `open()`. The last chunk is shorter than the others, also after `stop()`. One signature covers
+  /// `groupSize` chunks: a group that waits too long for the stream is filled up with chunks of null packets.
+  public func run(groupSize: Int = 1, _ emit: Emit) -> End {
     let taken = stage.withLock { stage -> (Ingest, Monitor<IngestQueue>)? in
       guard case .opened(let ingest, let monitor) = stage else { return nil }
       stage = .running(monitor, Self.summary(ingest), estimate(ingest))
@@ -164,6 +165,7 @@ public final class MediaSource: Sendable {
     var writer = ChunkWriter(
       muxer: muxer,
       chunkSize: options.chunkSize,
+      groupSize: groupSize,
       hasVideo: ingest.tracks.contains { $0.isVideo },
       isTimed: options.pacing == .realtime
     )
@@ -230,7 +232,7 @@ public final class MediaSource: Sendable {
       if let step = monitor.wait(until: limit, body) { return step }
       let now = monotonicNow()
       if let deadline, now >= deadline {
-        guard writer.flush(emit) else { return .refused }
+        guard writer.flush(now: now, emit) else { return .refused }
       }
       if let due, now >= due { return .due }
     }

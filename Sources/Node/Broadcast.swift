@@ -99,7 +99,7 @@ package struct Broadcast {
         )
       )
     }
-    feed.begin()
+    feed.begin(groupSize: 1)
     let began = host.clock.now
     nextReport = began + .seconds(1)
     try carry(until: settings.node.duration.map { began + $0 }, report)

@@ -19,7 +19,8 @@ final class SourceFeed: Sendable {
   enum Phase: Sendable {
     case opening
     case opened
-    case running
+    /// One signature covers so many chunks.
+    case running(groupSize: Int)
     /// Nothing follows; the sentence says what went wrong, if something did.
     case ended(NodeError?)
   }
@@ -54,9 +55,9 @@ final class SourceFeed: Sendable {
 
   var phase: Phase { state.read { $0.phase } }
 
-  /// Lets the input run, once it is open.
-  func begin() {
-    state.change { $0.phase = .running }
+  /// Lets the input run, once it is open; one signature covers `groupSize` chunks, and the first number is a multiple of it.
+  func begin(groupSize: Int) {
+    state.change { $0.phase = .running(groupSize: groupSize) }
   }
 
   /// The chunks that came since the last call.
@@ -96,17 +97,21 @@ final class SourceFeed: Sendable {
     }
     state.change { $0.phase = .opened }
     waker.wake()
-    let mayRun = state.wait { state -> Bool? in
-      if state.isClosed { return false }
-      if case .running = state.phase { return true }
+    let groupSize = state.wait { state -> Int? in
+      if state.isClosed { return 0 }
+      if case .running(let size) = state.phase { return size }
       return nil
     }
-    guard mayRun == true else { return nil }
+    guard let groupSize, groupSize > 0 else { return nil }
     var failure: NodeError?
-    let end = source.run { bytes, isEntry, isLast in
+    var isFirst = true
+    let end = source.run(groupSize: groupSize) { bytes, isEntry, isLast in
       do throws(IntegrityError) {
+        var number = try ledger.next()
+        while isFirst, number % UInt64(groupSize) != 0 { number = try ledger.next() }
+        isFirst = false
         let chunk = Chunk(
-          number: try ledger.next(),
+          number: number,
           bytes: unsafe bytes.withUnsafeBytes { unsafe [UInt8]($0) },
           isEntry: isEntry,
           isLast: isLast

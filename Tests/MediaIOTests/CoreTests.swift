@@ -56,6 +56,20 @@ import Testing
     #expect(chunker.pad() == nil)
   }
 
+  @Test func `A group that is not full is due after 100 ms, and a full one never`() {
+    var group = ChunkGroup(size: 4)
+    #expect(group.isComplete && group.deadline == nil)
+    group.add(now: 7)
+    group.add(now: 50_000_000)
+    #expect(!group.isComplete && group.deadline == 100_000_007)
+    group.add(now: 60_000_000)
+    group.add(now: 70_000_000)
+    #expect(group.isComplete && group.deadline == nil)
+    var alone = ChunkGroup(size: 1)
+    alone.add(now: 1)
+    #expect(alone.isComplete)
+  }
+
   @Test func `The last chunk is short whatever is pending`() {
     for size in [188, 376, 1316] {
       for pending in 0..<size / 188 {

@@ -76,6 +76,32 @@ import Testing
     #expect(Double(early) / Double(bytes.count) > 0.35 && Double(early) / Double(bytes.count) < 0.65)
   }
 
+  @Test func `Groups of a slow stream are filled up in time, and it decodes all the same`() throws {
+    let folder = try TemporaryDirectory()
+    let short = folder.file("sound.m4a")
+    try run("ffmpeg", ["-v", "error", "-i", Clips.clock, "-t", "2", "-vn", "-c", "copy", short])
+    let source = MediaSource(short)
+    try source.open()
+    var arrivals: [(time: Duration, bytes: [UInt8])] = []
+    let start = ContinuousClock.now
+    let end = source.run(groupSize: 8) { chunk, _, _ in
+      arrivals.append((ContinuousClock.now - start, Array(copying: chunk)))
+      return true
+    }
+    #expect(end == .finished)
+    let fillers = arrivals.count { arrival in
+      stride(from: 0, to: arrival.bytes.count, by: 188).allSatisfy {
+        arrival.bytes.dropFirst($0 + 1).starts(with: [0x1f, 0xff])
+      }
+    }
+    #expect(fillers > 0)
+    try expectDecodes(arrivals.flatMap(\.bytes))
+    // Not many times 100 ms in any group, whatever the machine does meanwhile.
+    for group in stride(from: 0, to: arrivals.count - 8, by: 8) {
+      #expect(arrivals[group + 7].time - arrivals[group].time < .seconds(1))
+    }
+  }
+
   @Test func `A run is stopped at once while it waits`() throws {
     let source = MediaSource(Clips.clock)
     try source.open()
