@@ -19,6 +19,9 @@ enum Base64URL {
     return String(decoding: text, as: UTF8.self)
   }
 
+  /// Whether all letters of a text belong to the alphabet.
+  static func canHold(_ text: some StringProtocol) -> Bool { text.utf8.allSatisfy(alphabet.contains) }
+
   /// The bytes of a text, or nil when it is not what `encode` writes for any bytes up to `maximumLength`.
   static func decode(_ text: some StringProtocol, maximumLength: Int) -> [UInt8]? {
     var bytes: [UInt8] = []

@@ -3,6 +3,7 @@ internal import Crypto
 /// What is wrong with a key, a swarm id or a file beside a key, in a sentence that says what to do.
 public enum IntegrityError: Error, Equatable, CustomStringConvertible {
   case invalidText
+  case incompleteText(letters: Int)
   case emptySwarmID
   case unknownAlgorithm(UInt8)
   case wrongKeyLength(SignatureAlgorithm, bytes: Int)
@@ -28,12 +29,15 @@ public enum IntegrityError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .invalidText:
       "the swarm id is not base64url text (letters, digits, - and _, no padding); copy the whole link again"
+    case .incompleteText(let letters):
+      "the swarm id, \(letters) letters, is not whole: it was cut off or altered; copy the whole link again"
     case .emptySwarmID:
       "the swarm id is empty; copy the whole link again"
     case .unknownAlgorithm(let number):
       "the swarm id asks for signature algorithm \(number); this program knows 5, 8, 13, 14 and 15"
     case .wrongKeyLength(let algorithm, let bytes):
-      "the swarm id holds \(bytes) bytes of key, which no \(algorithm) key has; copy the whole link again"
+      "the swarm id was cut off or altered: it holds \(bytes) bytes of key, which no \(algorithm) key has; "
+        + "copy the whole link again"
     case .invalidRSAKey(let reason):
       "the RSA key cannot be used: \(reason)"
     case .invalidPublicKey(let algorithm):

@@ -14,7 +14,13 @@ enum PrivateFile {
   /// Writes a file that must not exist; what was begun is removed when it fails.
   static func create(_ path: String, _ bytes: [UInt8]) throws(IntegrityError) {
     let raw = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
-    if raw < 0, errno == EEXIST { throw .keyExists(path: path) }
+    if raw < 0, errno == EEXIST || errno == EISDIR {
+      var status = stat()
+      guard unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+        throw .keyExists(path: path)
+      }
+      throw .file(path: path, action: "created", reason: "it is a folder; name a file in it")
+    }
     guard raw >= 0 else { throw failure(path, "created") }
     let file = FileDescriptor(adopting: raw)
     do throws(IntegrityError) {

@@ -43,7 +43,9 @@ public struct SwarmID: Hashable, Sendable, CustomStringConvertible {
   ///
   /// - Throws: one sentence on what is wrong with it.
   public init(base64URL text: some StringProtocol) throws(IntegrityError) {
-    guard let bytes = Base64URL.decode(text, maximumLength: Self.maximumLength) else { throw .invalidText }
+    guard let bytes = Base64URL.decode(text, maximumLength: Self.maximumLength) else {
+      throw Base64URL.canHold(text) ? .incompleteText(letters: text.utf8.count) : .invalidText
+    }
     try self.init(bytes)
   }
 

@@ -110,6 +110,12 @@ final class Interruption: Sendable {
         return "it is empty"
       }
       return "not a media file, or one that is damaged at its head"
+    // libsrt's own reasons do not come through libavformat.
+    case FFmpegError(code: freshet_AVERROR(ECONNREFUSED)),
+      FFmpegError(code: freshet_AVERROR(EIO)) where address.url.hasPrefix("srt:"):
+      let said = error.code == freshet_AVERROR(EIO) ? "nobody answers there" : "\(error)"
+      guard let listening = address.listening else { return said }
+      return "\(said); to wait until OBS or another program publishes there, write \(listening)"
     default: return "\(error)"
     }
   }

@@ -81,6 +81,26 @@ struct InputAddress: Equatable {
     self.options = options
   }
 
+  /// The same place as an address that waits for a publisher, if this one goes to it and its protocol can wait.
+  var listening: String? {
+    guard options["listen"] == nil, let mark = text.firstRange(of: "://") else { return nil }
+    let scheme = text[..<mark.lowerBound].lowercased()
+    let rest = text[mark.upperBound...]
+    switch scheme {
+    case "rtmp":
+      let path = rest.firstIndex(of: "/") ?? rest.endIndex
+      // The colon before the port stands behind the bracket of an IPv6 address.
+      let host = rest[..<path]
+      let bracket = host.firstIndex(of: "]") ?? host.startIndex
+      let port = host[bracket...].firstIndex(of: ":").map { host[$0...] } ?? ":1935"
+      return "rtmp://0.0.0.0\(port)\(rest[path...])"
+    case "tcp" where !rest.contains("listen"): return text + (rest.contains("?") ? "&" : "?") + "listen"
+    case "srt" where !rest.contains("mode="):
+      return text + (rest.contains("?") ? "&" : "?") + "mode=listener"
+    default: return nil
+    }
+  }
+
   var isDevice: Bool {
     if case .device = kind { true } else { false }
   }

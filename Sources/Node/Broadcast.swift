@@ -71,7 +71,8 @@ package struct Broadcast {
   }
 
   private mutating func run(_ report: (NodeEvent) -> Void) throws(NodeError) {
-    guard try open(report) else { return }
+    let end = settings.node.duration.map { host.clock.now + $0 }
+    guard try open(until: end, report) else { return }
     let rate = source.declaredBitrate.map { UInt64(clamping: max($0, 1)) } ?? Self.defaultRate
     let window = try chunks(rate)
     var warnings: [String] = []
@@ -90,23 +91,23 @@ package struct Broadcast {
     report(.link(link))
     for warning in warnings { report(.warning(warning)) }
     let kind = source.isLive ? "live" : "paced by its timestamps"
-    report(.sentence("broadcasting \(source.summary), \(kind), about \(rate / 1000) kbit/s"))
+    report(.sentence("broadcasting \(source.summary), \(kind), about \((rate / 1000).grouped) kbit/s"))
     for notice in source.notices { report(.sentence(notice)) }
     if let upload = settings.node.maxUpload, upload < rate {
       report(
         .sentence(
-          "nobody can be fed: the stream takes \(rate / 1000) kbit/s and --max-upload allows \(upload / 1000) kbit/s"
+          "nobody can be fed: the stream takes \((rate / 1000).grouped) kbit/s and "
+            + "--max-upload allows \((upload / 1000).grouped) kbit/s"
         )
       )
     }
     feed.begin(groupSize: 1)
-    let began = host.clock.now
-    nextReport = began + .seconds(1)
-    try carry(until: settings.node.duration.map { began + $0 }, report)
+    nextReport = host.clock.now + .seconds(1)
+    try carry(until: end, report)
   }
 
-  /// Opens the input; false when the user ended it first.
-  private func open(_ report: (NodeEvent) -> Void) throws(NodeError) -> Bool {
+  /// Opens the input; false when the time was over, or a signal came, before it had begun.
+  private func open(until end: Duration?, _ report: (NodeEvent) -> Void) throws(NodeError) -> Bool {
     try feed.open(key: key, addressing: .chunkRanges32)
     var hint: Duration? = host.clock.now + .seconds(2)
     while true {
@@ -114,16 +115,17 @@ package struct Broadcast {
       case .opening: break
       case .opened, .running: return true
       case .ended(let error):
-        if let error, host.interruptions == 0 { throw error }
+        if let error { throw error }
         return false
       }
-      try host.wait(until: hint)
-      if host.interruptions > 0 {
-        feed.stop()
-        // What cannot be interrupted ends with the process.
-        if host.interruptions > 1 { return false }
+      try host.wait(until: [hint, end].compactMap(\.self).min())
+      let now = host.clock.now
+      if host.interruptions > 0 || end.map({ now >= $0 }) == true {
+        // Closing the feed interrupts it; what cannot be interrupted ends with the process.
+        report(.sentence("'\(settings.input)' has not begun; nothing was broadcast"))
+        return false
       }
-      if let time = hint, host.clock.now >= time {
+      if let time = hint, now >= time {
         hint = nil
         report(.sentence("waiting for '\(settings.input)' to begin"))
       }

@@ -79,7 +79,7 @@ final class Host {
     var warnings: [String] = []
     if carrier.overflowed > overflowed {
       warnings.append(
-        "the system threw \(carrier.overflowed - overflowed) received packets away because they came too fast"
+        "the system threw \((carrier.overflowed - overflowed).grouped) received packets away because they came too fast"
       )
       overflowed = carrier.overflowed
     }

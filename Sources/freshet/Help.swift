@@ -12,7 +12,7 @@ package enum Help {
     \(Command.all.map { column("  " + $0.usage, 26, $0.summary) }.joined(separator: "\n"))
     \(column("  help [COMMAND]", 26, "Explain a command and its options"))
 
-    'freshet help COMMAND' shows every option. 'freshet --version' prints the version.
+    'freshet help COMMAND' shows every option. 'freshet version' prints the version.
 
     """
 

@@ -29,7 +29,7 @@ package enum Invocation {
     case "--help", "-h":
       self = .overview
       return
-    case "--version", "-V":
+    case "--version", "-V", "version":
       self = .version
       return
     case "help":
@@ -79,7 +79,7 @@ package enum Invocation {
     if first.lowercased().hasPrefix("ppspp:") {
       throw UsageError("to watch a link, write: freshet join '\(first)' --play")
     }
-    let names = Command.all.map(\.name) + ["help", "key"]
+    let names = Command.all.map(\.name) + ["help", "key", "version"]
     let guess = Suggestion.phrase(first, among: names)
     throw UsageError(
       "there is no command '\(first)'" + (guess.isEmpty ? "; 'freshet help' lists them" : guess)

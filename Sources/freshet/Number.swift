@@ -23,22 +23,18 @@ package enum Number {
     return sign + "\(whole)." + String(repeating: "0", count: decimals - digits.count) + digits
   }
 
-  /// A count with thousands apart: `1,234,567`.
-  package static func grouped(_ value: UInt64) -> String {
-    var text = ""
-    for (index, digit) in String(value).reversed().enumerated() {
-      if index > 0, index % 3 == 0 { text.append(",") }
-      text.append(digit)
-    }
-    return String(text.reversed())
-  }
-
-  /// Bits per second, short: `3.8 Mbit/s`.
+  /// Bits per second in words: `3.80 Mbit/s`.
   package static func rate(_ bits: Double) -> String {
     switch bits {
     case ..<1e6: fixed(bits / 1e3, decimals: 0) + " kbit/s"
     case ..<1e9: fixed(bits / 1e6, decimals: bits < 1e7 ? 2 : 1) + " Mbit/s"
     default: fixed(bits / 1e9, decimals: 2) + " Gbit/s"
     }
+  }
+
+  /// Bits per second as an option takes them: `3.80M`.
+  package static func shortRate(_ bits: Double) -> String {
+    let parts = rate(bits).split(separator: " ")
+    return String(parts[0]) + String(parts[1].prefix(1))
   }
 }

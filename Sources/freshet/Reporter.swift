@@ -48,17 +48,17 @@ struct Reporter: ~Copyable {
   private mutating func tellFirstFrame(_ statistics: Statistics) {
     guard !hasFirstFrame, let time = statistics.firstFrameMilliseconds else { return }
     hasFirstFrame = true
-    let length = statistics.firstFrameBytes.map { " (\(Number.grouped(UInt64(clamping: $0))) bytes)" } ?? ""
+    let length = statistics.firstFrameBytes.map { " (\(UInt64(clamping: $0).grouped) bytes)" } ?? ""
     console.say("first frame after \(Number.fixed(time, decimals: 0)) ms" + length)
   }
 
   private func summary(_ now: Statistics) -> String {
-    var parts = ["sent \(Number.grouped(now.chunksOut)) chunks"]
+    var parts = ["sent \(now.chunksOut.grouped) chunks"]
     if !isSource {
-      parts.insert("received \(Number.grouped(now.chunksIn)) chunks", at: 0)
-      parts.append("lost \(now.lost), repaired \(now.repaired)")
+      parts.insert("received \(now.chunksIn.grouped) chunks", at: 0)
+      parts.append("lost \(now.lost.grouped), repaired \(now.repaired.grouped)")
     }
-    parts.append("rejected \(now.rejected)")
+    parts.append("rejected \(now.rejected.grouped)")
     if let hop = now.hopMedianMicroseconds, !isSource {
       parts.append("passed on within \(Number.fixed(hop / 1000, decimals: 2)) ms")
     }

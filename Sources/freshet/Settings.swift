@@ -74,7 +74,7 @@ package enum Settings {
   static let duration = Setting(
     "duration",
     "TIME",
-    "Leave properly after this time",
+    "Leave properly after this time, counted from the start",
     read: Read.duration(.milliseconds(1)...(.seconds(30 * 86_400)))
   )
   static let stats = Setting(

@@ -50,10 +50,21 @@ import Testing
   /// The number of a name in the last line of a statistics file.
   private func last(_ name: String, in path: String) throws -> Double? {
     let text = String(decoding: try contents(of: path), as: UTF8.self)
-    guard let line = text.split(separator: "\n").last, let place = line.firstRange(of: "\"\(name)\":") else {
-      return nil
-    }
+    return text.split(separator: "\n").last.flatMap { number(name, String($0)) }
+  }
+
+  /// The number of a name in one line of statistics.
+  private func number(_ name: String, _ line: String) -> Double? {
+    guard let place = line.firstRange(of: "\"\(name)\":") else { return nil }
     return Double(line[place.upperBound...].prefix { $0 != "," && $0 != "}" })
+  }
+
+  /// Waits until a viewer that writes its statistics to standard output has so many chunks.
+  private func wait(for chunks: Double, at viewer: inout Program) throws {
+    while let line = try viewer.line() {
+      if number("chunks_in", line) ?? 0 >= chunks { return }
+    }
+    throw RunError(description: "it ended before \(chunks) chunks: \(viewer.complaint)")
   }
 
   @Test func `Recordings across three relays are a contiguous run of what was broadcast`() throws {
@@ -90,9 +101,9 @@ import Testing
     var source = try broadcast()
     let link = try link(of: &source)
     let path = folder.file("out.ts")
-    var viewer = try join(link, ["--output", path, "--stats", folder.file("s.json")])
-    try viewer.waitForComplaint("fed by")
-    usleep(2_000_000)
+    var viewer = try join(link, ["--output", path, "--stats", "/dev/stdout"])
+    // Two seconds of the clip.
+    try wait(for: 180, at: &viewer)
     viewer.signal(SIGINT)
     #expect(try viewer.wait(within: .seconds(5)) == 0, "\(viewer.complaint)")
     expectRun(try pictures(path), of: try pictures(Self.clip), atLeast: 25)
@@ -105,8 +116,7 @@ import Testing
     var source = try broadcast(["--loop"])
     let link = try link(of: &source)
     var viewer = try join(link, ["--output", folder.file("out.ts")])
-    try viewer.waitForComplaint("fed by")
-    usleep(1_500_000)
+    try viewer.waitForComplaint("first frame after")
     source.signal(SIGTERM)
     #expect(try source.wait(within: .seconds(8)) == 0, "\(source.complaint)")
     #expect(try viewer.wait(within: .seconds(8)) == 0, "\(viewer.complaint)")
@@ -154,9 +164,10 @@ import Testing
     first.signal(SIGTERM)
     #expect(try first.wait(within: .seconds(8)) == 0, "\(first.complaint)")
     guard let port = link.split(separator: "/")[1].split(separator: ":").last else { return }
-    var viewer = try join(link, ["--output", folder.file("out.ts")])
-    try viewer.waitForComplaint("listening")
-    usleep(1_500_000)
+    var viewer = try join(link, ["--output", folder.file("out.ts"), "--stats", "/dev/stdout"])
+    // The first line comes after a second, in which nobody has answered.
+    let line = try viewer.line()
+    #expect(line.flatMap { number("chunks_in", $0) } == 0)
     var second = try broadcast(
       ["--key", key, "--duration", "4s"],
       listen: "udp://127.0.0.1:\(port)"
@@ -178,6 +189,52 @@ import Testing
     #expect(result.errors.hasPrefix("freshet: nobody answers at 127.0.0.1:"))
     #expect(result.errors.filter { $0 == "\n" }.count == 1)
     #expect(unsafe access(folder.file("out.ts"), F_OK) != 0)
+  }
+
+  /// An address where an RTMP publisher is awaited, and none comes; the process's own number keeps it apart.
+  private static let awaited = "rtmp://0.0.0.0:\(20_000 + Int(getpid()) % 10_000)/live"
+
+  @Test(.timeLimit(.minutes(1)))
+  func `The time also counts while an input is awaited, and its end is no failure`() throws {
+    let arguments = ["broadcast", Self.awaited, "--listen", "udp://127.0.0.1:0", "--duration", "1s"]
+    let result = try run(built("freshet"), arguments)
+    #expect(result.status == 0)
+    #expect(result.output == [])
+    #expect(result.errors == "'\(Self.awaited)' has not begun; nothing was broadcast\n")
+  }
+
+  @Test(arguments: [SIGINT, SIGTERM])
+  func `Who waits for an input can be interrupted`(signal: Int32) throws {
+    var source = try Program(
+      built("freshet"),
+      ["broadcast", Self.awaited, "--listen", "udp://127.0.0.1:0"]
+    )
+    try source.waitForComplaint("waiting for '\(Self.awaited)' to begin")
+    source.signal(signal)
+    #expect(try source.wait(within: .seconds(4)) == 0, "\(source.complaint)")
+    #expect(source.complaint.hasSuffix("has not begun; nothing was broadcast\n"))
+  }
+
+  @Test func `A pipe that nobody writes to keeps no broadcast from ending`() throws {
+    let folder = try TemporaryDirectory()
+    try run("mkfifo", [folder.file("pipe")])
+    let arguments = [
+      "broadcast", folder.file("pipe"), "--listen", "udp://127.0.0.1:0", "--duration", "500ms",
+    ]
+    let result = try run(built("freshet"), arguments)
+    #expect(result.status == 0)
+    #expect(result.errors.hasSuffix("has not begun; nothing was broadcast\n"))
+  }
+
+  @Test func `An address where nobody sends says how to wait for a publisher`() throws {
+    let place = Self.awaited.dropFirst("rtmp://0.0.0.0".count)
+    let input = "rtmp://127.0.0.1\(place)"
+    let result = try run(built("freshet"), ["broadcast", input, "--listen", "udp://127.0.0.1:0"])
+    #expect(result.status == 1)
+    #expect(
+      result.errors == "freshet: cannot open '\(input)': Connection refused; "
+        + "to wait until OBS or another program publishes there, write \(Self.awaited)\n"
+    )
   }
 
   @Test(arguments: ["/nowhere/at-all.mp4", "/dev/null", #filePath])

@@ -67,9 +67,65 @@ struct StatisticsTests {
     }
     var source = StatusLine(isSource: true)
     source.update(Statistics())
-    #expect(source.log.hasPrefix("waiting for viewers  out"))
-    for width in 0...160 { #expect(line.terminal(width: width).count <= max(0, width - 1)) }
+    #expect(source.log.hasPrefix("waiting for viewers  in 0 kbit/s  out"))
+    for width in 0...160 { #expect(line.terminal(width: width).count <= max(0, width - 3)) }
     #expect(line.terminal(width: 400) == log)
+  }
+
+  @Test(arguments: [
+    (40, "in 3.80M  lag 1.23s  lost 1,234"),
+    (60, "in 3.80M  lag 1.23s  depth 2  lost 1,234  repaired 12"),
+    (80, "in 3.80M  out 7.60M  lag 1.23s  depth 2  lost 1,234  repaired 12  rejected 0"),
+    (
+      120,
+      "receiving  in 3.80M  out 7.60M  lag 1.23s  depth 2  lost 1,234  repaired 12  rejected 0  feeding 2  window 26%"
+    ),
+  ])
+  func `A viewer's line shows what matters most at any width`(width: Int, text: String) {
+    var line = StatusLine(isSource: false)
+    var statistics = Statistics()
+    line.update(statistics)
+    statistics.timeMilliseconds = 1000
+    statistics.bytesIn = 475_000
+    statistics.bytesOut = 950_000
+    statistics.parent = "x"
+    statistics.depth = 2
+    statistics.peers = 1234
+    statistics.children = 2
+    statistics.behindLiveMilliseconds = 1234
+    statistics.windowFill = 0.256
+    statistics.lost = 1234
+    statistics.repaired = 12
+    line.update(statistics)
+    #expect(line.terminal(width: width) == text)
+    #expect(line.log.contains("1,234 peers, feeding 2"))
+    statistics.parent = nil
+    line.update(statistics)
+    #expect(line.terminal(width: width).hasPrefix("looking for a parent"))
+  }
+
+  @Test(arguments: [
+    (40, "in 3.80M  out 7.60M  feeding 2"),
+    (60, "in 3.80M  out 7.60M  feeding 2  late 1,000  rejected 0"),
+    (80, "sending  in 3.80M  out 7.60M  feeding 2  late 1,000  rejected 0  window 26%"),
+    (
+      120, "sending  in 3.80 Mbit/s  out 7.60 Mbit/s  3 peers, feeding 2  late 1,000  rejected 0  window 26 %"
+    ),
+  ])
+  func `A broadcaster's line shows what comes in and goes out at any width`(width: Int, text: String) {
+    var line = StatusLine(isSource: true)
+    var statistics = Statistics()
+    line.update(statistics)
+    statistics.timeMilliseconds = 1000
+    statistics.bytesIn = 99
+    statistics.inputBytes = 475_000
+    statistics.bytesOut = 950_000
+    statistics.peers = 3
+    statistics.children = 2
+    statistics.windowFill = 0.256
+    statistics.late = 1000
+    line.update(statistics)
+    #expect(line.terminal(width: width) == text)
   }
 
   @Test func `Numbers are written without surprises`() {
@@ -78,7 +134,7 @@ struct StatisticsTests {
     #expect(Number.fixed(.infinity, decimals: 2) == "-")
     #expect(Number.text(1.50, decimals: 3) == "1.5")
     #expect(Number.text(100, decimals: 3) == "100")
-    #expect(Number.grouped(1_234_567) == "1,234,567")
+    #expect(Number.shortRate(3_804_000) == "3.80M" && Number.shortRate(20) == "0k")
     #expect(Number.rate(999_999) == "1000 kbit/s")
   }
 }

@@ -51,6 +51,15 @@ import Wire
     #expect(folder.names == ["key", "link"])
   }
 
+  @Test(arguments: ["", "/"]) func `A folder is no place for a key, and nobody is told to remove it`(
+    end: String
+  ) throws {
+    let folder = try TemporaryFolder()
+    let error = #expect(throws: IntegrityError.self) { try StreamKey.create(at: folder.path + end) }
+    #expect(error?.description.hasSuffix("cannot be created: it is a folder; name a file in it") == true)
+    #expect(folder.names == [])
+  }
+
   @Test func `The ledger of an earlier key is not overwritten either`() throws {
     let folder = try TemporaryFolder()
     let path = folder.file("key")

@@ -98,8 +98,23 @@ import Testing
     let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
     let last = alphabet.filter { (try? SwarmID(base64URL: point.dropLast() + String($0))) != nil }
     #expect(last.count == 16)
-    #expect(throws: IntegrityError.invalidText) {
+    #expect(throws: IntegrityError.incompleteText(letters: 1_000_000)) {
       try SwarmID(base64URL: String(repeating: "A", count: 1_000_000))
+    }
+  }
+
+  @Test func `An id that was cut off is said to be so, wherever the cut was`() throws {
+    for algorithm in [13, 15, 14] as [UInt8] {
+      let length = [13: 64, 15: 32, 14: 96][algorithm] ?? 0
+      let text = try SwarmID([algorithm] + [UInt8](repeating: 0xA5, count: length)).base64URL
+      for kept in 2..<text.count {
+        let error = #expect(throws: IntegrityError.self) { try SwarmID(base64URL: text.prefix(kept)) }
+        #expect(
+          error?.description.contains("cut off") == true,
+          "\(kept) letters: \(error?.description ?? "")"
+        )
+      }
+      #expect(throws: IntegrityError.invalidText) { try SwarmID(base64URL: text.dropLast() + "=") }
     }
   }
 

@@ -49,7 +49,11 @@ package enum PluginError: Error, Hashable, CustomStringConvertible {
       return "cannot look for plugins in \(path): \(reason)"
     case .unknown(let kind, let name, let known, let refusals):
       let list =
-        known.isEmpty ? "there is none at all" : "there is only \(known.joined(separator: ", "))"
+        switch known.count {
+        case 0: "there is none at all"
+        case 1: "there is only \(known[0])"
+        default: "there are only \(known.dropLast().joined(separator: ", ")) and \(known[known.count - 1])"
+        }
       let hints = refusals.map { " (\($0))" }.joined()
       return "there is no \(kind) '\(name)': \(list)\(hints)"
     case .badParameters(let kind, let name, let reason):
