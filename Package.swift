@@ -113,7 +113,7 @@ let package = Package(
     tests("Topology", ["Support", pluginKit, "Branching", "Tree", "Chain", "Static"]),
     tests("Net", ["CAllocations", "Support", pluginKit, "Net", "UDP"]),
     tests("Node", ["Support", pluginKit, "Node", "Net", "Swarm", "Integrity", "Tree"]),
-    tests("MediaIO", ["Support", "MediaIO"]),
+    tests("MediaIO", ["CAllocations", "Support", "MediaIO"]),
     tests("Plugin", ["Support", pluginKit, "Node"]),
     tests("Command", ["Support", pluginKit, "freshet", "Swarm", "Integrity", "MediaIO", "Wire"]),
   ]

@@ -1,3 +1,4 @@
+import CAllocations
 import Glibc
 import MediaIO
 import Support
@@ -396,7 +397,13 @@ private func expectMonotone(_ bytes: [UInt8], location: SourceLocation = #_sourc
     #expect(Set(some).isSubset(of: all))
   }
 
-  @Test func `A live stream that is joined in the middle begins at a random access point`() throws {
+  @Test(
+    .enabled(
+      if: allocations_are_counted(),
+      "FFmpeg cancels its UDP thread inside a call, which the thread sanitizer takes for an error of its own"
+    )
+  )
+  func `A live stream that is joined in the middle begins at a random access point`() throws {
     let address = "udp://127.0.0.1:\(20_000 + Int.random(in: 0..<20_000))"
     let isOver = Mutex(false)
     let publisher = Support.Background {
