@@ -14,6 +14,20 @@ package struct Clock: Sendable {
   /// Nanoseconds since 1970 in UTC.
   package static var unixNanoseconds: UInt64 { UInt64(max(freshet_unix_time(), 0)) }
 
+  /// Unix time at the clock's zero.
+  ///
+  /// The closest of some looks at both clocks, since the process may be stopped between two.
+  package var unixOrigin: Duration {
+    var best: (origin: Duration, doubt: Duration)?
+    for _ in 0..<5 {
+      let before = now
+      let unix = Duration.nanoseconds(freshet_unix_time())
+      let doubt = now - before
+      if best.map({ doubt < $0.doubt }) ?? true { best = (unix - before - doubt / 2, doubt) }
+    }
+    return best?.origin ?? .zero
+  }
+
   /// How long the process has existed, to 10 ms; `nil` when the system does not tell.
   ///
   /// A program that a shell was replaced by has existed since the shell began.

@@ -20,7 +20,7 @@ struct Carrier: ~Copyable {
   private var outbound = TransportContext(now: .zero)
   private var backlog = Backlog()
   private var timers: [(id: UInt32, time: Duration)] = []
-  private(set) var hops = HopHistogram()
+  private(set) var hops = TimeHistogram()
   private var refused: UInt64 = 0
 
   init(_ transport: consuming any Transport, _ socket: consuming DatagramSocket, now: Duration) {

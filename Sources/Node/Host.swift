@@ -37,7 +37,7 @@ final class Host {
     let now = clock.now
     age = (Clock.processAge ?? .zero) - now
     origin = monotonicNow() &- now.nanoseconds
-    unixOrigin = .nanoseconds(Int64(clamping: Clock.unixNanoseconds)) - now
+    unixOrigin = clock.unixOrigin
     loop = try NodeError.net { () throws(NetError) in try EventLoop(clock: clock) }
     finder = Finder(settings.discovery, seed: Clock.unixNanoseconds, waker: loop.waker)
     carrier = Carrier(settings.transport, socket, now: now)

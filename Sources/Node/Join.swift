@@ -18,6 +18,7 @@ package struct Join {
   private var nextReport: Duration = .zero
   private var nextCheck: Duration = .zero
   private var behindLive: Duration?
+  private var delay = OutputDelay()
   private var hasAnswer = false
   private var chunksIn: UInt64 = 0
   private var lastProgress: Duration = .zero
@@ -178,8 +179,9 @@ package struct Join {
     let now = host.clock.now
     let live = host.unixOrigin + now
     var signed: NTPTimestamp?
-    host.endpoint.peers[0].read(now: now) { _, payload, timestamp, isEntry, _ in
+    host.endpoint.peers[0].read(now: now) { _, payload, timestamp, isEntry, skipped in
       signed = timestamp
+      delay.add(signed: timestamp.sinceUnixEpoch, now: live, skipped: skipped)
       host.noteFirstChunk()
       outlet.write(payload, isEntry: isEntry)
     }
@@ -234,6 +236,7 @@ package struct Join {
   private func completed(_ statistics: Statistics) -> Statistics {
     var statistics = statistics
     statistics.behindLiveMilliseconds = behindLive?.milliseconds
+    delay.complete(&statistics)
     if let unit = outlet.firstAccessUnit {
       statistics.firstFrameMilliseconds = host.sinceStart(monotonic: unit.time)
       statistics.firstFrameBytes = unit.byteCount

@@ -41,6 +41,14 @@ public struct Statistics: Hashable, Sendable {
   public var timeMilliseconds: Double = 0
   /// `behind_live_ms`: from the signing of the newest chunk that was put out to its output.
   public var behindLiveMilliseconds: Double?
+  /// `delay_ms_median`: from the signing of a chunk to its output, of all chunks signed since the output began.
+  public var delayMedianMilliseconds: Double?
+  /// `delay_ms_p99`: the same, not exceeded by 99 of 100 chunks; nil when more than the hundredth is lost.
+  public var delayP99Milliseconds: Double?
+  /// `delay_ms_p9999`: the same, not exceeded by 9,999 of 10,000 chunks.
+  public var delayP9999Milliseconds: Double?
+  /// `within_2s`: the part of those chunks, lost ones included, that was put out within two seconds, 0 to 1.
+  public var within2Seconds: Double?
   /// `longest_gap_ms`: the longest time between two chunks in a row at the output.
   public var longestGapMilliseconds: Double?
   /// `first_chunk_ms`: from the process's start to the first verified chunk.

@@ -23,6 +23,10 @@ extension Statistics {
       ("depth", depth.map { String($0) } ?? "null"),
       ("window_fill", Self.number(windowFill)),
       ("behind_live_ms", Self.number(behindLiveMilliseconds)),
+      ("delay_ms_median", Self.number(delayMedianMilliseconds)),
+      ("delay_ms_p99", Self.number(delayP99Milliseconds)),
+      ("delay_ms_p9999", Self.number(delayP9999Milliseconds)),
+      ("within_2s", Self.number(within2Seconds, decimals: 6)),
       ("longest_gap_ms", Self.number(longestGapMilliseconds)),
       ("first_chunk_ms", Self.number(firstChunkMilliseconds)),
       ("first_frame_ms", Self.number(firstFrameMilliseconds)),
@@ -33,9 +37,9 @@ extension Statistics {
     return "{" + fields.map { "\"\($0.0)\":\($0.1)" }.joined(separator: ",") + "}"
   }
 
-  private static func number(_ value: Double?) -> String {
+  private static func number(_ value: Double?, decimals: Int = 3) -> String {
     guard let value, value.isFinite else { return "null" }
-    return Number.text(value, decimals: 3)
+    return Number.text(value, decimals: decimals)
   }
 
   private static func quoted(_ text: String) -> String {

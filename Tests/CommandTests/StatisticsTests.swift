@@ -12,6 +12,7 @@ struct StatisticsTests {
       "first_chunk_ms", "first_frame_ms",
       "first_frame_bytes",
       "id", "peers", "window_fill", "verified", "time_ms", "hop_us_median", "hop_us_p99", "longest_gap_ms",
+      "delay_ms_median", "delay_ms_p99", "delay_ms_p9999", "within_2s",
     ] {
       #expect(json.contains("\"\(key)\":"), "\(key)")
     }
