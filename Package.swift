@@ -71,6 +71,12 @@ let package = Package(
     module("MediaIO", ["CFFmpeg"]),
     module("Node", [pluginKit, "Swarm", "Wire", "Integrity", "Net", "MediaIO"]),
     module("Lab", [pluginKit, "Swarm", "Wire", "Integrity"]),
+    module("Emulator", [pluginKit, "Lab", "Net"]),
+    .executableTarget(
+      name: "NetworkEmulator",
+      dependencies: [pluginKit, "Emulator", "Lab"],
+      swiftSettings: swiftSettings
+    ),
     .executableTarget(
       name: "freshet",
       dependencies: [pluginKit, "Node", "Swarm", "Wire", "Integrity", "MediaIO"],
@@ -112,6 +118,7 @@ let package = Package(
     tests("Swarm", ["Support", pluginKit, "Swarm", "Lab", "Wire", "Integrity", "Tree", "Chain"]),
     tests("Topology", ["Support", pluginKit, "Branching", "Tree", "Chain", "Static"]),
     tests("Net", ["CAllocations", "Support", pluginKit, "Net", "UDP"]),
+    tests("Emulator", ["Support", pluginKit, "Emulator", "Lab", "Net"]),
     tests("Node", ["Support", pluginKit, "Node", "Net", "Swarm", "Integrity", "Tree"]),
     tests("MediaIO", ["CAllocations", "Support", "MediaIO"]),
     tests("Plugin", ["Support", pluginKit, "Node"]),

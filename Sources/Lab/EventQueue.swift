@@ -1,5 +1,5 @@
 /// What is going to happen, in the order of time and, at one time, of scheduling.
-struct EventQueue<Event> {
+package struct EventQueue<Event> {
   private struct Entry {
     var time: Int64
     var sequence: UInt64
@@ -14,11 +14,13 @@ struct EventQueue<Event> {
   private var heap: [Entry] = []
   private var scheduled: UInt64 = 0
 
-  var nextTime: Duration? { heap.first.map { .nanoseconds($0.time) } }
+  package init() {}
 
-  var next: Event? { heap.first?.event }
+  package var nextTime: Duration? { heap.first.map { .nanoseconds($0.time) } }
 
-  mutating func schedule(_ event: Event, at time: Duration) {
+  package var next: Event? { heap.first?.event }
+
+  package mutating func schedule(_ event: Event, at time: Duration) {
     scheduled += 1
     let entry = Entry(time: time.nanoseconds, sequence: scheduled, event: event)
     heap.append(entry)
@@ -32,7 +34,7 @@ struct EventQueue<Event> {
     heap[index] = entry
   }
 
-  mutating func popFirst() -> (event: Event, time: Duration)? {
+  package mutating func popFirst() -> (event: Event, time: Duration)? {
     guard let first = heap.first, let last = heap.popLast() else { return nil }
     if !heap.isEmpty {
       var index = 0

@@ -43,7 +43,7 @@ package struct Path: Hashable, Sendable {
   package static let cut = Path(loss: 1)
 }
 
-/// One direction of the way between two hosts, in virtual time.
+/// One direction of the way between two hosts, in virtual or in real time.
 ///
 /// The same seed and the same sequence of calls give the same arrivals.
 package struct SimulatedLink: Sendable {
@@ -61,6 +61,9 @@ package struct SimulatedLink: Sendable {
     random = RandomSource(seed: seed)
   }
 
+  /// What IPv4 and UDP put before a datagram, in bytes.
+  package static let headers = 28
+
   /// When a datagram that is sent now arrives: never, once, or twice.
   package mutating func send(byteCount: Int, now: Duration) -> (first: Duration?, second: Duration?) {
     var departure = now
@@ -70,7 +73,7 @@ package struct SimulatedLink: Sendable {
         overflowed += 1
         return (nil, nil)
       }
-      departure += .nanoseconds(Int64(UInt64(byteCount + 28) * 8_000_000_000 / path.rate))
+      departure += .nanoseconds(Int64(UInt64(byteCount + Self.headers) * 8_000_000_000 / path.rate))
       busyUntil = departure
     }
     guard !chance(path.loss) else {

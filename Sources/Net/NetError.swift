@@ -7,6 +7,7 @@ package enum NetError: Error, Hashable, CustomStringConvertible {
   case cannotListen(String, SystemError)
   case outOfMemory
   case loop(SystemError)
+  case noTunnel(String, namespace: String, SystemError)
 
   package var description: String {
     switch self {
@@ -20,6 +21,12 @@ package enum NetError: Error, Hashable, CustomStringConvertible {
       "cannot listen on \(address): permission denied; ports below 1024 belong to root"
     case .cannotListen(let address, let reason): "cannot listen on \(address): \(reason)"
     case .outOfMemory: "there is no memory left for a socket"
+    case .noTunnel(_, let space, .noSuchFile):
+      "there is no network namespace '\(space)', or no /dev/net/tun on this machine"
+    case .noTunnel(let name, let space, .notPermitted), .noTunnel(let name, let space, .needsRoot):
+      "cannot open the TUN device '\(name)' in the network namespace '\(space)': this needs root"
+    case .noTunnel(let name, let space, let reason):
+      "cannot open the TUN device '\(name)' in the network namespace '\(space)': \(reason)"
     case .loop(let reason): "cannot wait for input: \(reason)"
     }
   }
@@ -35,6 +42,8 @@ package struct SystemError: Error, Hashable, CustomStringConvertible {
   package static let addressInUse = SystemError(code: EADDRINUSE)
   package static let noSuchAddress = SystemError(code: EADDRNOTAVAIL)
   package static let notPermitted = SystemError(code: EACCES)
+  package static let needsRoot = SystemError(code: EPERM)
+  package static let noSuchFile = SystemError(code: ENOENT)
 
   package var description: String {
     let text = unsafe strerror(code).map { unsafe String(cString: $0) } ?? "error \(code)"

@@ -89,6 +89,20 @@ int freshet_send(
   int descriptor, freshet_batches *_Nonnull batches, unsigned first, unsigned end, int *_Nonnull error
 );
 
+// MARK: Tunnels
+
+/// Opens the TUN device `name` in the network namespace `space`, one that `ip netns add` made, and makes it when it is
+/// not there. Reading never blocks. The calling thread stays in its own namespace.
+/// Returns the descriptor.
+int freshet_tunnel_open(const char *_Nonnull name, const char *_Nonnull space);
+/// Takes one whole IP packet that the namespace sends; what is longer than `limit` is cut. Returns its length.
+int freshet_tunnel_read(int descriptor, void *_Nonnull packet, size_t limit);
+/// Lets one whole IP packet arrive in the namespace.
+int freshet_tunnel_write(int descriptor, const void *_Nonnull packet, size_t count);
+
+/// Lets this thread run before all ordinary ones and its waits end when they should. Not every user may do that.
+int freshet_be_prompt(void);
+
 // MARK: Waiting
 
 enum { freshet_ready_limit = 32 };
