@@ -32,7 +32,7 @@ public enum SignAll {
       into signature: inout [UInt8]
     ) throws(IntegrityError) {
       guard wide || chunk <= UInt32.max else { throw .chunkOutOfRange(chunk) }
-      let prefix = SignedPrefix(chunks: chunk...chunk, timestamp: timestamp, wide: wide)
+      let prefix = SignedPrefix(chunk: chunk, timestamp: timestamp, wide: wide)
       try key.sign(prefix: prefix.bytes, payload: payload, into: &signature)
     }
   }
@@ -59,13 +59,13 @@ public enum SignAll {
     /// that the addressing cannot name are refused like any other that does not fit.
     public func verify(chunk: UInt64, timestamp: UInt64, signature: RawSpan, payload: RawSpan) -> Bool {
       guard wide || chunk <= UInt32.max else { return false }
-      let prefix = SignedPrefix(chunks: chunk...chunk, timestamp: timestamp, wide: wide)
+      let prefix = SignedPrefix(chunk: chunk, timestamp: timestamp, wide: wide)
       return key.verify(prefix: prefix.bytes, payload: payload, signature: signature)
     }
   }
 }
 
-func isWide(_ addressing: ChunkAddressing) throws(IntegrityError) -> Bool {
+private func isWide(_ addressing: ChunkAddressing) throws(IntegrityError) -> Bool {
   switch addressing {
   case .chunkRanges32: false
   case .chunkRanges64: true
