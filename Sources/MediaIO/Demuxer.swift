@@ -47,7 +47,7 @@ final class Interruption: Sendable {
 
   /// Opens an input and finds out what is in it; blocks until data, or a publisher, has come.
   static func open(_ address: InputAddress, interruption: Interruption) throws(MediaError) -> Demuxer {
-    _ = InputAddress.registerDevices
+    _ = InputAddress.prepareLibrary
     var format: UnsafePointer<AVInputFormat>?
     if case .device(let name) = address.kind { unsafe format = unsafe av_find_input_format(name) }
     guard let fresh = unsafe avformat_alloc_context() else {
@@ -116,7 +116,9 @@ final class Interruption: Sendable {
       let said = error.code == freshet_AVERROR(EIO) ? "nobody answers there" : "\(error)"
       guard let listening = address.listening else { return said }
       return "\(said); to wait until OBS or another program publishes there, write \(listening)"
-    default: return "\(error)"
+    default:
+      guard address.mayBeDevice, let failure = Devices.failure else { return "\(error)" }
+      return "\(error); if a device is meant, there is none without libavdevice (\(failure))"
     }
   }
 

@@ -60,7 +60,7 @@ struct InputAddress: Equatable {
       self.init(text: text, kind: .liveNetwork, url: url, options: options)
       return
     }
-    if Self.isDevice(scheme) {
+    if Devices.has(scheme) {
       var url = String(rest)
       // A filter graph may hold a question mark of its own.
       if scheme != "lavfi", let mark = url.lastIndex(of: "?") {
@@ -101,6 +101,9 @@ struct InputAddress: Equatable {
     }
   }
 
+  /// Whether the text has the form of a device's address, though perhaps no known device's.
+  var mayBeDevice: Bool { text.contains(":") && !text.contains("://") }
+
   var isDevice: Bool {
     if case .device = kind { true } else { false }
   }
@@ -138,11 +141,6 @@ struct InputAddress: Equatable {
     return options
   }
 
-  private static func isDevice(_ name: String) -> Bool {
-    _ = registerDevices
-    return unsafe freshet_is_device(av_find_input_format(name)) != 0
-  }
-
   private static func isProtocol(_ name: String) -> Bool {
     var state: UnsafeMutableRawPointer?
     while let known = unsafe avio_enum_protocols(&state, 0) {
@@ -151,10 +149,9 @@ struct InputAddress: Equatable {
     return false
   }
 
-  /// libavdevice is registered, libavformat's network part is started and its logging silenced, once.
-  static let registerDevices: Void = {
+  /// libavformat's network part is started and its logging silenced, once.
+  static let prepareLibrary: Void = {
     av_log_set_level(AV_LOG_QUIET)
     avformat_network_init()
-    avdevice_register_all()
   }()
 }

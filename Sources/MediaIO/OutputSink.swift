@@ -283,7 +283,7 @@ public final class OutputSink: Sendable {
         }
         switch errno {
         case EINTR, EAGAIN: continue
-        case EPIPE: return player == nil ? "the reader of \(name) has gone" : "\(name) was closed"
+        case EPIPE: return player?.reasonOfEnd() ?? "the reader of \(name) has gone"
         default:
           let reason = systemError(errno)
           if isFile { trim(state.read { $0.statistics.bytesWritten } + UInt64(written)) }

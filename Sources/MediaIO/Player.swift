@@ -1,11 +1,29 @@
 internal import Glibc
 
 /// A program that plays what is written to its standard input.
+///
+/// What it writes to standard error is kept from the user, since sound and graphics libraries complain there about
+/// things that do no harm; only when the player fails are its last words shown.
 struct Player {
+  /// How the process ended, and what it said last.
+  private struct State {
+    /// As waitpid says it; nil while it runs.
+    var status: Int32?
+    var errors: [UInt8] = []
+    /// Whether nobody can say more.
+    var hasSaidAll = false
+  }
+
+  /// How much of what it said last is kept, in bytes.
+  private static let errorLimit = 2048
+  /// How long a player that has closed its input may take to end, in nanoseconds.
+  private static let farewell: Int64 = 1_000_000_000
+
   let process: pid_t
   let name: String
   /// The end of the pipe that is written to.
   let inlet: Int32
+  private let state = Monitor(State())
 
   /// Programs that are looked for, in this order, and how they play MPEG-TS from a pipe soon.
   ///
@@ -39,16 +57,20 @@ struct Player {
 
   static func start(_ command: [String]) throws(MediaError) -> Player {
     guard let program = command.first else { throw MediaError("no player was named") }
-    var ends: [Int32] = [-1, -1]
-    guard unsafe pipe(&ends) == 0 else {
-      throw MediaError("cannot start '\(program)': \(systemError(errno))")
+    let input = try pipe(for: program)
+    let errors: (reading: Int32, writing: Int32)
+    do throws(MediaError) {
+      errors = try pipe(for: program)
+    } catch {
+      close(input.reading)
+      close(input.writing)
+      throw error
     }
-    // Neither end may stay open in another child, or the player never sees the end.
-    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
-    unsafe posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO)
+    unsafe posix_spawn_file_actions_adddup2(&actions, input.reading, STDIN_FILENO)
+    unsafe posix_spawn_file_actions_adddup2(&actions, errors.writing, STDERR_FILENO)
     // Standard output may be carrying the stream itself.
     unsafe posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0)
     var attributes = posix_spawnattr_t()
@@ -67,38 +89,95 @@ struct Player {
     defer { unsafe words.forEach { unsafe free($0) } }
     var process: pid_t = 0
     let status = unsafe posix_spawnp(&process, program, &actions, &attributes, words, environ)
-    close(ends[0])
+    close(input.reading)
+    close(errors.writing)
     guard status == 0 else {
-      close(ends[1])
+      close(input.writing)
+      close(errors.reading)
       throw MediaError("cannot start '\(program)': \(systemError(status))")
     }
     let name = program.split(separator: "/").last.map { String($0) } ?? program
-    return Player(process: process, name: name, inlet: ends[1])
+    let player = Player(process: process, name: name, inlet: input.writing)
+    let hasThread = startThread { [state = player.state] in
+      listen(errors.reading, state)
+      close(errors.reading)
+      state.change { $0.hasSaidAll = true }
+    }
+    if !hasThread {
+      close(errors.reading)
+      player.state.change { $0.hasSaidAll = true }
+    }
+    return player
+  }
+
+  /// A pipe of which neither end stays open in another child, or the player would never see the end.
+  private static func pipe(for program: String) throws(MediaError) -> (reading: Int32, writing: Int32) {
+    var ends: [Int32] = [-1, -1]
+    guard unsafe Glibc.pipe(&ends) == 0 else {
+      throw MediaError("cannot start '\(program)': \(systemError(errno))")
+    }
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    return (ends[0], ends[1])
+  }
+
+  /// Keeps the end of what comes until nobody can write any more.
+  private static func listen(_ descriptor: Int32, _ state: Monitor<State>) {
+    var buffer = [UInt8](repeating: 0, count: 1024)
+    while true {
+      let count = unsafe read(descriptor, &buffer, buffer.count)
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { return }
+      state.change { state in
+        state.errors += buffer[..<count]
+        if state.errors.count > errorLimit { state.errors.removeFirst(state.errors.count - errorLimit) }
+      }
+    }
+  }
+
+  /// Why nothing more can be written to it, as a sentence: it was closed, or it failed.
+  func reasonOfEnd() -> String {
+    let deadline = monotonicNow() &+ Self.farewell
+    while !hasEnded, monotonicNow() < deadline { usleep(10_000) }
+    _ = state.wait(until: deadline) { $0.status == nil || $0.hasSaidAll ? () : nil }
+    let (status, errors) = state.read { ($0.status, $0.errors) }
+    guard let status, status != 0 else { return "the player (\(name)) was closed" }
+    // The low bits are the signal that ended it.
+    let end = status & 0x7f == 0 ? "status \(status >> 8 & 0xff)" : "signal \(status & 0x7f)"
+    let said = Self.lastWords(errors)
+    return "the player (\(name)) failed with \(end)" + (said.isEmpty ? "" : ": \(said)")
+  }
+
+  /// The last two lines, as one line of plain text.
+  private static func lastWords(_ bytes: [UInt8]) -> String {
+    let lines = bytes.split { $0 == 10 || $0 == 13 }.map { line in
+      String(decoding: line.filter { $0 >= 32 && $0 != 127 }, as: UTF8.self).prefix(200)
+    }
+    return lines.filter { !$0.allSatisfy(\.isWhitespace) }.suffix(2).joined(separator: "; ")
+  }
+
+  /// Whether the process is gone; it is waited for here only.
+  private var hasEnded: Bool {
+    state.change { state in
+      if state.status != nil { return true }
+      var status: Int32 = 0
+      let ended = unsafe waitpid(process, &status, WNOHANG)
+      if ended == process || (ended < 0 && errno != EINTR) { state.status = status }
+      return state.status != nil
+    }
   }
 
   /// Waits until the player has ended; one that takes longer than the patience is told to.
   ///
   /// The patience is in nanoseconds.
   func end(patience: Int64) {
-    let deadline = monotonicNow() &+ patience
+    var deadline = monotonicNow() &+ patience
     var wasTold = false
-    while true {
-      var status: Int32 = 0
-      let ended = unsafe waitpid(process, &status, WNOHANG)
-      if ended == process || (ended < 0 && errno != EINTR) { return }
+    while !hasEnded {
       if monotonicNow() >= deadline {
         kill(process, wasTold ? SIGKILL : SIGTERM)
-        if wasTold {
-          _ = unsafe waitpid(process, &status, 0)
-          return
-        }
+        // Half a second for leaving in order.
+        deadline = monotonicNow() &+ 500_000_000
         wasTold = true
-        // As long again for leaving in order.
-        for _ in 0..<50 {
-          usleep(10_000)
-          if unsafe waitpid(process, &status, WNOHANG) == process { return }
-        }
-        continue
       }
       usleep(10_000)
     }

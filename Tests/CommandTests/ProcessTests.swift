@@ -14,6 +14,12 @@ struct ProcessTests {
     #expect(try run(built("freshet"), ["version"]).text == version)
   }
 
+  @Test func `It starts without the hundred libraries that only devices need`() throws {
+    let libraries = try run("ldd", [built("freshet")]).text
+    #expect(libraries.contains("libavformat"))
+    #expect(!libraries.contains("libavdevice"))
+  }
+
   @Test func `What it cannot mean is one line on standard error and exit 64`() throws {
     let result = try run(built("freshet"), ["broadcast", "a", "--loup"])
     #expect(result.status == 64)

@@ -358,7 +358,8 @@ private func expectMonotone(_ bytes: [UInt8], location: SourceLocation = #_sourc
     #expect(sentence("lavfi:nonsense").hasPrefix("cannot open 'lavfi:nonsense': "))
     #expect(sentence("x11grab::77.0").hasPrefix("cannot open 'x11grab::77.0': "))
     #expect(
-      sentence("rtmp://127.0.0.1:1/live") == "cannot open 'rtmp://127.0.0.1:1/live': Connection refused"
+      sentence("rtmp://127.0.0.1:1/live") == "cannot open 'rtmp://127.0.0.1:1/live': Connection refused; "
+        + "to wait until OBS or another program publishes there, write rtmp://0.0.0.0:1/live"
     )
     #expect(sentence("") == "cannot open '': No such file or directory")
     #expect(throws: MediaError.self) { try MediaSource(Clips.clock, options: .init(chunkSize: 1000)).open() }

@@ -123,6 +123,20 @@ import Testing
     #expect(try pictures(of: "-", played) == pictures(of: Clips.clock))
   }
 
+  @Test func `A player's complaints are kept from the user until it fails`() throws {
+    let source = try Gathered(Clips.clock)
+    let quiet = try OutputSink.open(.command(["sh", "-c", "echo noise >&2; head -c 1000 > /dev/null"]))
+    write(source.chunks, to: quiet)
+    #expect(quiet.finish().failure == "the player (sh) was closed")
+    let script = "yes noise | head -n 2000 >&2; echo; printf 'no\\033display\\r\\n\\nbye\\n' >&2; exit 3"
+    let failing = try OutputSink.open(.command(["sh", "-c", script]))
+    write(source.chunks, to: failing)
+    #expect(failing.finish().failure == "the player (sh) failed with status 3: nodisplay; bye")
+    let killed = try OutputSink.open(.command(["sh", "-c", "exec 2>&-; kill -9 $$"]))
+    write(source.chunks, to: killed)
+    #expect(killed.finish().failure == "the player (sh) failed with signal 9")
+  }
+
   @Test func `A slow reader loses whole runs, counted, and what it gets decodes`() throws {
     let folder = try TemporaryDirectory()
     let source = try Gathered(Clips.clock)
