@@ -12,7 +12,9 @@ enum Devices {
     return unsafe freshet_is_device(av_find_input_format(name)) != 0
   }
 
-  /// Why the library cannot be used; nil when it can. To look at it opens the library.
+  /// Why the library cannot be used; nil when it can.
+  ///
+  /// To look at it opens the library.
   static let failure: String? = {
     _ = unsafe dlerror()
     guard let library = unsafe dlopen(freshet_avdevice, RTLD_NOW | RTLD_LOCAL),
