@@ -49,7 +49,10 @@ public struct Link: Hashable, Sendable {
   ) {
     precondition(1...Self.maximumEndpoints ~= endpoints.count, "a link names 1 to 32 endpoints")
     precondition(Self.chunkSizes.contains(chunkSize), "a chunk has 1 to 65,000 bytes")
-    precondition(addressing.isSupported, "a link names a chunk addressing that can be spoken")
+    precondition(
+      [.chunkRanges32, .chunkRanges64].contains(addressing),
+      "a link names a chunk addressing that can be spoken"
+    )
     precondition(window > 0, "a window holds at least one chunk")
     self.endpoints = endpoints
     self.swarmID = swarmID
@@ -181,7 +184,8 @@ private struct Values {
       chunkSize = Int(size)
     }
     if let method = given["cam"] {
-      guard let known = UInt8(exactly: method).flatMap(ChunkAddressing.init(rawValue:)), known.isSupported
+      guard let known = UInt8(exactly: method).flatMap(ChunkAddressing.init(rawValue:)),
+        [.chunkRanges32, .chunkRanges64].contains(known)
       else {
         throw LinkError(
           "the link says cam=\(method), but only chunk addressing 2 and 4 (32- and 64-bit ranges) are supported"

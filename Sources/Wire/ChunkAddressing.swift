@@ -14,6 +14,8 @@ extension ChunkRange {
 }
 
 /// How a swarm names chunks on the wire (RFC 7574, sections 4 and 7.8).
+///
+/// Inside, chunks have numbers and ranges of numbers, whatever the method.
 public enum ChunkAddressing: UInt8, Hashable, Sendable, CaseIterable {
   case bins32 = 0
   case byteRanges64 = 1
@@ -40,77 +42,83 @@ public enum ChunkAddressing: UInt8, Hashable, Sendable, CaseIterable {
     }
   }
 
-  /// Whether messages with this addressing can be read and written.
-  ///
-  /// Every method can be named in a handshake. Reading a chunk specification of one that is not supported throws
-  /// `DecodeError.unsupportedAddressing`; writing one is a programming error.
+  /// Whether a specification names a node of the tree over all chunks, so that most ranges take several.
   @inlinable
-  public var isSupported: Bool {
-    switch self {
-    case .chunkRanges32, .chunkRanges64: true
-    case .bins32, .byteRanges64, .bins64: false
-    }
-  }
+  public var usesBins: Bool { self == .bins32 || self == .bins64 }
 
-  /// The highest chunk number that a specification can name.
+  /// The highest chunk number that a specification can name; of byte ranges, with the largest chunks there are.
   @inlinable
   public var lastChunk: UInt64 {
     switch self {
-    case .bins32: UInt64(UInt32.max >> 1) - 1
-    case .chunkRanges32: UInt64(UInt32.max)
-    case .bins64: (UInt64.max >> 1) - 1
-    case .byteRanges64, .chunkRanges64: .max
+    case .bins32: UInt64(UInt32.max >> 1)
+    case .byteRanges64, .chunkRanges32: UInt64(UInt32.max)
+    case .bins64: Bin.lastChunk
+    case .chunkRanges64: .max
     }
-  }
-}
-
-extension ByteReader {
-  /// Reads one chunk specification.
-  @inlinable @inline(__always)
-  public mutating func readChunks(_ format: WireFormat) throws(DecodeError) -> ChunkRange {
-    let size = format.addressing.specificationSize
-    guard remaining >= size else {
-      throw .truncated(offset: offset, needed: size, available: remaining)
-    }
-    let first: UInt64
-    let last: UInt64
-    switch format.addressing {
-    case .chunkRanges32:
-      first = UInt64(try read(UInt32.self))
-      last = UInt64(try read(UInt32.self))
-    case .chunkRanges64:
-      first = try read(UInt64.self)
-      last = try read(UInt64.self)
-    case .bins32, .byteRanges64, .bins64:
-      throw .unsupportedAddressing(format.addressing)
-    }
-    guard first <= last else { throw .reversedRange(first: first, last: last) }
-    return unsafe ChunkRange(uncheckedBounds: (first, last))
   }
 }
 
 extension WireFormat {
-  /// Appends a chunk specification: the bytes on the wire, which are also the first of those that are signed.
-  ///
-  /// - Precondition: the addressing is supported and can name `chunks`.
+  /// The highest chunk number that a specification can name.
   @inlinable
-  public func appendChunkSpecification(_ chunks: ChunkRange, to out: inout [UInt8]) {
-    switch addressing {
-    case .chunkRanges32:
-      precondition(chunks.upperBound <= UInt32.max, "32-bit chunk ranges cannot name this chunk")
-      out.appendInteger(UInt32(truncatingIfNeeded: chunks.lowerBound))
-      out.appendInteger(UInt32(truncatingIfNeeded: chunks.upperBound))
-    case .chunkRanges64:
-      out.appendInteger(chunks.lowerBound)
-      out.appendInteger(chunks.upperBound)
-    case .bins32, .byteRanges64, .bins64:
-      preconditionFailure("this chunk addressing method cannot be written yet")
-    }
+  public var lastChunk: UInt64 {
+    addressing == .byteRanges64 ? .max / UInt64(chunkSize) : addressing.lastChunk
   }
 
-  /// Appends the specification of one chunk.
+  /// The ranges that make up `chunks` and that one specification each can name.
   @inlinable
-  public func appendChunkSpecification(_ chunk: UInt64, to out: inout [UInt8]) {
-    appendChunkSpecification(chunk...chunk, to: &out)
+  public func pieces(of chunks: ChunkRange) -> ChunkPieces {
+    ChunkPieces(chunks, usesBins: addressing.usesBins)
+  }
+
+  /// The widest range around `chunk` and inside `held` that one specification can name.
+  ///
+  /// What ACK has to say when `held` are the chunks that are there and verified (RFC 7574, section 4.3.2).
+  ///
+  /// - Precondition: `held` contains the chunk.
+  @inlinable
+  public func widest(around chunk: UInt64, in held: ChunkRange) -> ChunkRange {
+    precondition(held.contains(chunk), "a chunk outside of what is held")
+    guard addressing.usesBins else { return held }
+    var widest = Bin.leaf(chunk)
+    while let parent = widest.parent, parent.chunks.lowerBound >= held.lowerBound,
+      parent.chunks.upperBound <= held.upperBound
+    {
+      widest = parent
+    }
+    return widest.chunks
+  }
+
+  /// A live discard window in the unit of option 7, which byte ranges count in bytes (section 7.9).
+  ///
+  /// All ones, which means that nothing is discarded, stays as it is.
+  public func discardWindow(chunks: UInt64) -> UInt64 {
+    guard addressing == .byteRanges64 else { return chunks }
+    let (bytes, overflow) = chunks.multipliedReportingOverflow(by: UInt64(chunkSize))
+    return overflow ? .max : bytes
+  }
+
+  /// How many whole chunks a live discard window of option 7 holds.
+  public func chunks(inDiscardWindow window: UInt64) -> UInt64 {
+    addressing == .byteRanges64 && window != .max ? window / UInt64(chunkSize) : window
+  }
+}
+
+/// The pieces of a range of chunks, from its lowest, found one by one: the range itself, or its bins.
+public struct ChunkPieces: Sequence, IteratorProtocol, Sendable {
+  /// What is left; all of it at once, unless there are bins.
+  @usableFromInline var whole: ChunkRange?
+  @usableFromInline var bins: Bins?
+
+  @inlinable
+  init(_ chunks: ChunkRange, usesBins: Bool) {
+    if usesBins { bins = Bins(chunks) } else { whole = chunks }
+  }
+
+  @inlinable
+  public mutating func next() -> ChunkRange? {
+    let piece = bins?.next()?.chunks ?? whole
+    whole = nil
+    return piece
   }
 }

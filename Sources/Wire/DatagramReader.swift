@@ -37,9 +37,11 @@ public struct DatagramReader: ~Escapable {
   ///
   /// A HANDSHAKE reads the same whatever the format, so that the format can be chosen by what it says: the messages
   /// behind it are read with the format of the next call.
+  /// Messages about no chunks, which only bins can name, are passed over where they mean nothing.
   @inlinable
   @_lifetime(copy self)
   public mutating func next(_ format: WireFormat) throws(DecodeError) -> Message? {
+    if format.addressing.usesBins { skipNoChunks(format) }
     var reader = ByteReader(bytes, at: position)
     guard reader.remaining > 0 else {
       if expectsData {
@@ -67,6 +69,7 @@ public struct DatagramReader: ~Escapable {
       }
       let timestamp = try reader.read(UInt64.self)
       let length = try reader.dataLength(format, isLastOfSeveral: expectedData)
+      if format.addressing == .byteRanges64 { try checkByteRange(at: start &+ 1, length: length) }
       let payload = try reader.read(count: length)
       message = .data(chunks: chunks, timestamp: timestamp, payload: payload)
     case MessageType.ack:
@@ -111,6 +114,36 @@ public struct DatagramReader: ~Escapable {
     expectsData = type == MessageType.data ? reader.remaining > 0 : expectedData
     position = reader.position
     return message
+  }
+
+  /// Passes over HAVE, REQUEST, CANCEL and ACK for the bin that stands for no chunks (section 4.2).
+  @usableFromInline
+  mutating func skipNoChunks(_ format: WireFormat) {
+    let size = format.addressing.specificationSize
+    while true {
+      let length: Int
+      switch nextType {
+      case MessageType.have, MessageType.request, MessageType.cancel: length = format.haveSize
+      case MessageType.ack: length = format.ackSize
+      default: return
+      }
+      guard bytes.byteCount &- position >= length else { return }
+      for index in 1...size {
+        guard unsafe bytes.unsafeLoad(fromByteOffset: position &+ index, as: UInt8.self) == 0xFF else {
+          return
+        }
+      }
+      position &+= length
+    }
+  }
+
+  /// Refuses DATA whose byte range at `offset` says another length than its datagram.
+  @usableFromInline
+  func checkByteRange(at offset: Int, length: Int) throws(DecodeError) {
+    var reader = ByteReader(bytes, at: offset)
+    let first = try reader.read(UInt64.self)
+    let named = try reader.read(UInt64.self) &- first &+ 1
+    guard named == UInt64(length) else { throw .dataOfOtherLength(length: length, named: named) }
   }
 }
 

@@ -10,12 +10,16 @@ public enum DecodeError: Error, Hashable, Sendable {
   case unexpectedMessage(UInt8, offset: Int)
   /// A HANDSHAKE behind another message (section 3.1).
   case handshakeNotFirst(offset: Int)
-  /// A chunk addressing method that this build does not speak.
-  case unsupportedAddressing(ChunkAddressing)
   /// A range that ends before it starts.
   case reversedRange(first: UInt64, last: UInt64)
+  /// A byte range that starts inside a chunk.
+  case unalignedRange(first: UInt64, chunkSize: UInt64)
+  /// The bin of no chunks in a message that must name some (section 4.2).
+  case noChunks(offset: Int)
   /// DATA that does not describe exactly one chunk (section 8.6).
   case notOneChunk(first: UInt64, last: UInt64)
+  /// DATA with more or fewer bytes than its byte range.
+  case dataOfOtherLength(length: Int, named: UInt64)
   /// DATA with more bytes than a chunk has.
   case dataTooLong(length: Int, chunkSize: Int)
   /// One of several DATA messages that is shorter than a chunk, or no DATA at the end of such a datagram.
@@ -26,6 +30,8 @@ public enum DecodeError: Error, Hashable, Sendable {
   case optionOutOfOrder(UInt8, after: UInt8)
   /// A value that the option's table does not define.
   case invalidOption(HandshakeOption, value: UInt64)
+  /// Chunks of variable size that are named by the bytes they begin and end at.
+  case variableByteRanges
   /// A live discard window whose width is unknown because no chunk addressing method precedes it (section 7.9).
   case windowWithoutAddressing
   /// A closing HANDSHAKE with other options than the version (section 8.4).
@@ -41,9 +47,12 @@ extension DecodeError: CustomStringConvertible {
     case .unexpectedMessage(let type, let offset):
       "message type \(type) at offset \(offset) has no meaning in this swarm"
     case .handshakeNotFirst(let offset): "a handshake at offset \(offset) is not the first message"
-    case .unsupportedAddressing(let addressing):
-      "chunk addressing method \(addressing.rawValue) is not supported"
     case .reversedRange(let first, let last): "the range \(first)-\(last) ends before it starts"
+    case .unalignedRange(let first, let chunkSize):
+      "byte \(first) is inside a chunk of \(chunkSize) bytes, and a range starts with a chunk"
+    case .noChunks(let offset): "the bin at offset \(offset) names no chunk"
+    case .dataOfOtherLength(let length, let named): "\(length) bytes of data for a range of \(named)"
+    case .variableByteRanges: "byte ranges cannot name chunks of variable size"
     case .notOneChunk(let first, let last): "data for \(first)-\(last), which is not one chunk"
     case .dataTooLong(let length, let chunkSize): "\(length) bytes of data where a chunk has \(chunkSize)"
     case .dataTooShort(let length, let chunkSize):

@@ -66,7 +66,12 @@ public struct HandshakeView: ~Escapable {
     while true {
       let code: UInt8 = try reader.read()
       guard let option = HandshakeOption(rawValue: code) else { throw .unknownOption(code) }
-      if option == .end { return }
+      if option == .end {
+        if addressing == .byteRanges64 && chunkSize == WireFormat.variableChunkSize {
+          throw .variableByteRanges
+        }
+        return
+      }
       if let previous, previous.rawValue >= code {
         throw .optionOutOfOrder(code, after: previous.rawValue)
       }

@@ -3,15 +3,23 @@
 extension WireFormat {
   /// Appends DATA up to its chunk (RFC 7574, section 8.6), which the caller sends behind it.
   ///
-  /// `timestamp` is this peer's clock in microseconds.
+  /// `timestamp` is this peer's clock in microseconds. `length` is that of the chunk; without it, byte ranges take it
+  /// for a full one.
   @inlinable
-  public func appendDataHeader(_ chunk: UInt64, timestamp: UInt64, to out: inout [UInt8]) {
+  public func appendDataHeader(
+    _ chunk: UInt64,
+    length: Int? = nil,
+    timestamp: UInt64,
+    to out: inout [UInt8]
+  ) {
     out.append(MessageType.data)
-    appendChunkSpecification(chunk, to: &out)
+    appendChunkSpecification(chunk, length: length, to: &out)
     out.appendInteger(timestamp)
   }
 
   /// Appends ACK with a one-way delay sample in microseconds (section 8.7).
+  ///
+  /// - Precondition: one specification can name `chunks`; `widest(around:in:)` finds such a range.
   @inlinable
   public func appendAck(_ chunks: ChunkRange, delay: UInt64, to out: inout [UInt8]) {
     out.append(MessageType.ack)
@@ -19,16 +27,15 @@ extension WireFormat {
     out.appendInteger(delay)
   }
 
-  /// Appends HAVE (section 8.5).
+  /// Appends HAVE (section 8.5), one for each piece of the range that has a name.
   @inlinable
   public func appendHave(_ chunks: ChunkRange, to out: inout [UInt8]) {
-    out.append(MessageType.have)
-    appendChunkSpecification(chunks, to: &out)
+    append(MessageType.have, chunks, to: &out)
   }
 
   /// Appends INTEGRITY (section 8.8).
   ///
-  /// - Precondition: the hash has the format's length.
+  /// - Precondition: the hash has the format's length, and the chunks are those of a node of the tree.
   @inlinable
   public func appendIntegrity(_ chunks: ChunkRange, hash: RawSpan, to out: inout [UInt8]) {
     precondition(hash.byteCount == hashLength, "the hash has another length than the swarm's")
@@ -39,33 +46,48 @@ extension WireFormat {
 
   /// Appends SIGNED_INTEGRITY with the injector's NTP timestamp (section 8.9).
   ///
-  /// - Precondition: the signature has the format's length.
+  /// `length` is that of the chunk where one chunk is signed by itself; byte ranges take it for a full one without.
+  ///
+  /// - Precondition: the signature has the format's length, and one specification can name `chunks`.
   @inlinable
   public func appendSignedIntegrity(
     _ chunks: ChunkRange,
+    length: Int? = nil,
     timestamp: UInt64,
     signature: RawSpan,
     to out: inout [UInt8]
   ) {
     precondition(signature.byteCount == signatureLength, "the signature has another length than the swarm's")
     out.append(MessageType.signedIntegrity)
-    appendChunkSpecification(chunks, to: &out)
+    appendChunkSpecification(chunks, length: length, to: &out)
     out.appendInteger(timestamp)
     out.append(bytes: signature)
   }
 
-  /// Appends REQUEST (section 8.10).
+  /// Appends REQUEST (section 8.10), one for each piece of the range that has a name.
   @inlinable
   public func appendRequest(_ chunks: ChunkRange, to out: inout [UInt8]) {
-    out.append(MessageType.request)
-    appendChunkSpecification(chunks, to: &out)
+    append(MessageType.request, chunks, to: &out)
   }
 
-  /// Appends CANCEL (section 8.11).
+  /// Appends CANCEL (section 8.11), one for each piece of the range that has a name.
   @inlinable
   public func appendCancel(_ chunks: ChunkRange, to out: inout [UInt8]) {
-    out.append(MessageType.cancel)
-    appendChunkSpecification(chunks, to: &out)
+    append(MessageType.cancel, chunks, to: &out)
+  }
+
+  /// Appends a message that is a type and a specification.
+  @inlinable
+  func append(_ type: UInt8, _ chunks: ChunkRange, to out: inout [UInt8]) {
+    guard addressing.usesBins else {
+      out.append(type)
+      return appendChunkSpecification(chunks, to: &out)
+    }
+    var bins = Bins(chunks)
+    while let bin = bins.next() {
+      out.append(type)
+      appendChunkSpecification(bin.chunks, to: &out)
+    }
   }
 }
 
@@ -138,7 +160,7 @@ extension WireFormat {
     out.append(bytes: body)
   }
 
-  /// Appends a message that was read, as it was read.
+  /// Appends a message that was read, as it was read, but for the length of a chunk that a byte range only implies.
   public func append(_ message: borrowing Message, to out: inout [UInt8]) {
     switch message {
     case .handshake(let view):
@@ -148,7 +170,7 @@ extension WireFormat {
         Self.appendHandshake(source: view.source, HandshakeOptions(view), to: &out)
       }
     case .data(let chunks, let timestamp, let payload):
-      appendDataHeader(chunks.lowerBound, timestamp: timestamp, to: &out)
+      appendDataHeader(chunks.lowerBound, length: payload.byteCount, timestamp: timestamp, to: &out)
       out.append(bytes: payload)
     case .ack(let chunks, let delay): appendAck(chunks, delay: delay, to: &out)
     case .have(let chunks): appendHave(chunks, to: &out)

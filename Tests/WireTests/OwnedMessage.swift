@@ -47,7 +47,7 @@ enum OwnedMessage: Hashable {
     case .handshake(0, let options): WireFormat.appendClosingHandshake(version: options.version, to: &out)
     case .handshake(let source, let options): WireFormat.appendHandshake(source: source, options, to: &out)
     case .data(let chunks, let timestamp, let payload):
-      format.appendDataHeader(chunks.lowerBound, timestamp: timestamp, to: &out)
+      format.appendDataHeader(chunks.lowerBound, length: payload.count, timestamp: timestamp, to: &out)
       out += payload
     case .ack(let chunks, let delay): format.appendAck(chunks, delay: delay, to: &out)
     case .have(let chunks): format.appendHave(chunks, to: &out)

@@ -12,15 +12,17 @@ extension OwnedMessage {
     _ format: WireFormat,
     using generator: inout some RandomNumberGenerator
   ) -> OwnedMessage {
+    // What one specification can name, so that it is read as it was given.
     func chunks() -> ChunkRange {
       let ends = (0..<2).map { _ in chunk() }
-      return min(ends[0], ends[1])...max(ends[0], ends[1])
+      let chunks = min(ends[0], ends[1])...max(ends[0], ends[1])
+      return format.widest(around: .random(in: chunks, using: &generator), in: chunks)
     }
     func chunk() -> UInt64 {
       switch Int.random(in: 0..<4, using: &generator) {
       case 0: 0
-      case 1: format.addressing.lastChunk
-      default: .random(in: 0...format.addressing.lastChunk, using: &generator)
+      case 1: format.lastChunk
+      default: .random(in: 0...format.lastChunk, using: &generator)
       }
     }
     func number() -> UInt64 { .random(in: 0...(.max), using: &generator) }
@@ -34,7 +36,8 @@ extension OwnedMessage {
       )
     case .data:
       let chunk = chunk()
-      let size = Int.random(in: 0...min(format.chunkSize, 1_500), using: &generator)
+      let shortest = format.addressing == .byteRanges64 ? 1 : 0
+      let size = Int.random(in: shortest...min(format.chunkSize, 1_500), using: &generator)
       return .data(chunk...chunk, timestamp: number(), payload: bytes(size))
     case .ack: return .ack(chunks(), delay: number())
     case .have: return .have(chunks())
@@ -99,6 +102,7 @@ extension HandshakeOptions {
     func maybe<Value>(_ value: () -> Value?) -> Value? { Bool.random(using: &generator) ? value() : nil }
     func byte() -> UInt8 { .random(in: 0...(.max), using: &generator) }
     let addressing = maybe { ChunkAddressing.allCases.randomElement(using: &generator) }
+    let isVariable = addressing != .byteRanges64 && Bool.random(using: &generator)
     let limit = addressing?.windowSize == 4 ? UInt64(UInt32.max) - 1 : UInt64.max - 1
     return HandshakeOptions(
       version: maybe(byte),
@@ -112,8 +116,7 @@ extension HandshakeOptions {
         ? nil : maybe { Bool.random(using: &generator) ? .max : .random(in: 0...limit, using: &generator) },
       supported: maybe { MessageSet((0..<byte()).map { _ in byte() }) },
       chunkSize: maybe {
-        Bool.random(using: &generator)
-          ? WireFormat.variableChunkSize : .random(in: 1..<0xFFFF_FFFF, using: &generator)
+        isVariable ? WireFormat.variableChunkSize : .random(in: 1..<0xFFFF_FFFF, using: &generator)
       }
     )
   }
@@ -138,5 +141,8 @@ extension WireFormat {
     ),
     WireFormat(addressing: .chunkRanges32, signatureLength: 256, hashLength: 64, allowsExtensions: true),
     WireFormat(addressing: .chunkRanges64, chunkSize: 512),
+    WireFormat(addressing: .bins32, signatureLength: 64, hashLength: 32, chunkSize: 1024),
+    WireFormat(addressing: .bins64, signatureLength: 114, hashLength: 28, allowsExtensions: true),
+    WireFormat(addressing: .byteRanges64, signatureLength: 64, hashLength: 48, chunkSize: 1024),
   ]
 }
