@@ -107,14 +107,18 @@ let package = Package(
     ),
     .executableTarget(
       name: "IntegrityBenchmarks",
-      dependencies: ["CAllocations", "Integrity", "Wire"],
+      dependencies: ["CAllocations", "COpenSSL", "Integrity", "Wire"],
       swiftSettings: swiftSettings
     ),
 
     .target(name: "Support", path: "Tests/Support", swiftSettings: swiftSettings),
     .target(name: "CAllocations", path: "Tests/CAllocations"),
     tests("Wire", ["CAllocations", "Support", "Wire"], resources: [.copy("Vectors")]),
-    tests("Integrity", ["Support", "Crypto", "Integrity", "Wire"], resources: [.copy("Vectors")]),
+    tests(
+      "Integrity",
+      ["CAllocations", "Support", "Crypto", "Integrity", "Wire"],
+      resources: [.copy("Vectors")]
+    ),
     tests("Swarm", ["Support", pluginKit, "Swarm", "Lab", "Wire", "Integrity", "Tree", "Chain"]),
     tests("Topology", ["Support", pluginKit, "Branching", "Tree", "Chain", "Static"]),
     tests("Net", ["CAllocations", "Support", pluginKit, "Net", "UDP"]),

@@ -46,12 +46,12 @@ internal import COpenSSL
     case .rsaSHA256:
       unsafe EVP_PKEY_CTX_set_rsa_padding(pointer, RSA_PKCS1_PADDING) == 1
         && EVP_PKEY_CTX_set_signature_md(pointer, EVP_sha256()) == 1
-    case .ecdsaP256SHA256, .ecdsaP384SHA384, .ed25519: true
+    case .ecdsaP256SHA256, .ecdsaP384SHA384, .ed25519, .ed448: true
     }
   }
 }
 
-/// What OpenSSL needs to sign whole messages, as Ed25519 does.
+/// What OpenSSL needs to sign whole messages, as Ed25519 and Ed448 do.
 @safe struct MessageContext: ~Copyable {
   let pointer: OpaquePointer
 

@@ -3,8 +3,10 @@ internal import COpenSSL
 /// A hash function that works without allocating.
 package enum Hash: Sendable {
   case sha1
+  case sha224
   case sha256
   case sha384
+  case sha512
 
   /// The longest digest of any of them, in bytes.
   package static let maximumLength = 64
@@ -12,8 +14,10 @@ package enum Hash: Sendable {
   package var length: Int {
     switch self {
     case .sha1: 20
+    case .sha224: 28
     case .sha256: 32
     case .sha384: 48
+    case .sha512: 64
     }
   }
 
@@ -33,6 +37,12 @@ package enum Hash: Sendable {
             unsafe SHA1_Update(&context, first.baseAddress, first.count)
             unsafe SHA1_Update(&context, second.baseAddress, second.count)
             unsafe SHA1_Final(output.baseAddress, &context)
+          case .sha224:
+            var context = SHA256_CTX()
+            unsafe SHA224_Init(&context)
+            unsafe SHA224_Update(&context, first.baseAddress, first.count)
+            unsafe SHA224_Update(&context, second.baseAddress, second.count)
+            unsafe SHA224_Final(output.baseAddress, &context)
           case .sha256:
             var context = SHA256_CTX()
             unsafe SHA256_Init(&context)
@@ -45,6 +55,12 @@ package enum Hash: Sendable {
             unsafe SHA384_Update(&context, first.baseAddress, first.count)
             unsafe SHA384_Update(&context, second.baseAddress, second.count)
             unsafe SHA384_Final(output.baseAddress, &context)
+          case .sha512:
+            var context = SHA512_CTX()
+            unsafe SHA512_Init(&context)
+            unsafe SHA512_Update(&context, first.baseAddress, first.count)
+            unsafe SHA512_Update(&context, second.baseAddress, second.count)
+            unsafe SHA512_Final(output.baseAddress, &context)
           }
         }
       }

@@ -49,9 +49,10 @@ internal import COpenSSL
   static func publicKey(_ scheme: Scheme, _ material: PublicKeyMaterial) throws(CryptoError) -> PKey {
     let key: OpaquePointer?
     switch material {
-    case .ed25519(let bytes):
-      guard scheme == .ed25519 else { throw .invalidPublicKey(scheme) }
-      unsafe key = unsafe EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nil, bytes, bytes.count)
+    case .edwards(let bytes):
+      guard bytes.count == scheme.edwardsLength else { throw .invalidPublicKey(scheme) }
+      let kind = scheme == .ed448 ? EVP_PKEY_ED448 : EVP_PKEY_ED25519
+      unsafe key = unsafe EVP_PKEY_new_raw_public_key(kind, nil, bytes, bytes.count)
     case .point(let coordinates):
       guard let length = scheme.coordinateLength, coordinates.count == 2 * length,
         let group = scheme.groupName
@@ -124,6 +125,7 @@ internal import COpenSSL
     let name = unsafe EVP_PKEY_get0_type_name(pointer).map { unsafe String(cString: $0) } ?? "unknown"
     switch name {
     case "ED25519": return .ed25519
+    case "ED448": return .ed448
     case "RSA": return .rsaSHA256
     case "EC":
       var buffer = [CChar](repeating: 0, count: 80)
@@ -145,13 +147,13 @@ internal import COpenSSL
   /// The public half.
   func publicMaterial(_ scheme: Scheme) throws(CryptoError) -> PublicKeyMaterial {
     switch scheme {
-    case .ed25519:
-      var bytes = [UInt8](repeating: 0, count: 32)
+    case .ed25519, .ed448:
+      var bytes = [UInt8](repeating: 0, count: scheme.edwardsLength ?? 0)
       var length = bytes.count
-      guard unsafe EVP_PKEY_get_raw_public_key(pointer, &bytes, &length) == 1, length == 32 else {
+      guard unsafe EVP_PKEY_get_raw_public_key(pointer, &bytes, &length) == 1, length == bytes.count else {
         throw .invalidPublicKey(scheme)
       }
-      return .ed25519(bytes)
+      return .edwards(bytes)
     case .ecdsaP256SHA256, .ecdsaP384SHA384:
       let length = scheme.coordinateLength
       return .point(
@@ -189,6 +191,7 @@ extension Scheme {
     case .rsaSHA1, .rsaSHA256: "RSA"
     case .ecdsaP256SHA256, .ecdsaP384SHA384: "EC"
     case .ed25519: "ED25519"
+    case .ed448: "ED448"
     }
   }
 
@@ -197,7 +200,7 @@ extension Scheme {
     switch self {
     case .ecdsaP256SHA256: "prime256v1"
     case .ecdsaP384SHA384: "secp384r1"
-    case .rsaSHA1, .rsaSHA256, .ed25519: nil
+    case .rsaSHA1, .rsaSHA256, .ed25519, .ed448: nil
     }
   }
 }

@@ -4,6 +4,6 @@ package enum PublicKeyMaterial: Sendable, Equatable {
   case rsa(exponent: [UInt8], modulus: [UInt8])
   /// x ‖ y, each as long as the curve's coordinates.
   case point([UInt8])
-  /// The 32 bytes of RFC 8032.
-  case ed25519([UInt8])
+  /// The bytes of RFC 8032: 32 of Ed25519, 57 of Ed448.
+  case edwards([UInt8])
 }

@@ -60,12 +60,12 @@ internal import COpenSSL
 
   private static func make(_ scheme: Scheme, _ key: consuming PKey) throws(CryptoError) -> SigningKey {
     let material = try key.publicMaterial(scheme)
-    if scheme == .ed25519 {
+    if let length = scheme.edwardsLength {
       let context = try MessageContext.make()
       guard unsafe EVP_DigestSignInit(context.pointer, nil, nil, nil, key.pointer) == 1 else {
         throw .signingFailed
       }
-      return SigningKey(scheme, signatureLength: 64, material, key, .whole(context))
+      return SigningKey(scheme, signatureLength: 2 * length, material, key, .whole(context))
     }
     let context = try PKeyContext.make(key)
     guard let hash = scheme.hash, unsafe EVP_PKEY_sign_init(context.pointer) == 1, context.configure(scheme)

@@ -25,12 +25,12 @@ internal import COpenSSL
     _ material: PublicKeyMaterial
   ) throws(CryptoError) -> VerifyingKey {
     let key = try PKey.publicKey(scheme, material)
-    if scheme == .ed25519 {
+    if let length = scheme.edwardsLength {
       let context = try MessageContext.make()
       guard unsafe EVP_DigestVerifyInit(context.pointer, nil, nil, nil, key.pointer) == 1 else {
         throw .invalidPublicKey(scheme)
       }
-      return VerifyingKey(scheme, signatureLength: 64, .whole(context))
+      return VerifyingKey(scheme, signatureLength: 2 * length, .whole(context))
     }
     let context = try PKeyContext.make(key)
     guard let hash = scheme.hash, unsafe EVP_PKEY_verify_init(context.pointer) == 1, context.configure(scheme)

@@ -133,10 +133,10 @@ extension ChunkLedger {
 
   private static func text(_ owner: String, _ next: UInt64) -> [UInt8] {
     let text = Array("freshet chunk ledger 1\nkey \(owner)\nnext \(next)\n".utf8)
-    return text + Array("check \(hex(SHA256.hash(text).prefix(8)))\n".utf8)
+    return text + Array("check \(hex(HashFunction.sha256.hash(text).prefix(8)))\n".utf8)
   }
 
-  private static func name(_ swarmID: SwarmID) -> String { hex(SHA256.hash(swarmID.bytes)[...]) }
+  private static func name(_ swarmID: SwarmID) -> String { hex(HashFunction.sha256.hash(swarmID.bytes)[...]) }
 
   private static func hex(_ bytes: ArraySlice<UInt8>) -> String {
     bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()

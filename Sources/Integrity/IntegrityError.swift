@@ -9,8 +9,18 @@ public enum IntegrityError: Error, Equatable, CustomStringConvertible {
   case wrongKeyLength(SignatureAlgorithm, bytes: Int)
   case invalidRSAKey(String)
   case invalidPublicKey(SignatureAlgorithm)
-  case unsupportedAddressing(UInt8)
+  case variableByteRanges
   case chunkOutOfRange(UInt64)
+  case chunkOutOfOrder(UInt64, expected: UInt64)
+  case chunkLength(Int)
+  case invalidWidth(Int)
+  case invalidChunkSize(Int)
+  case tooManyChunks(UInt64, limit: UInt64)
+  case noContent
+  case ambiguousContent(bytes: Int)
+  case hashesUnknown
+  case wrongHashLength(Int, expected: Int)
+  case invalidSnapshot
   case invalidSeed(bytes: Int)
   case crypto(String)
   case keyExists(path: String)
@@ -34,7 +44,7 @@ public enum IntegrityError: Error, Equatable, CustomStringConvertible {
     case .emptySwarmID:
       "the swarm id is empty; copy the whole link again"
     case .unknownAlgorithm(let number):
-      "the swarm id asks for signature algorithm \(number); this program knows 5, 8, 13, 14 and 15"
+      "the swarm id asks for signature algorithm \(number); this program knows 5, 8 and 13 to 16"
     case .wrongKeyLength(let algorithm, let bytes):
       "the swarm id was cut off or altered: it holds \(bytes) bytes of key, which no \(algorithm) key has; "
         + "copy the whole link again"
@@ -42,10 +52,30 @@ public enum IntegrityError: Error, Equatable, CustomStringConvertible {
       "the RSA key cannot be used: \(reason)"
     case .invalidPublicKey(let algorithm):
       "the swarm id is no valid \(algorithm) key; copy the whole link again"
-    case .unsupportedAddressing(let method):
-      "chunks cannot be signed with chunk addressing method \(method); use 2 or 4"
+    case .variableByteRanges:
+      "byte ranges (chunk addressing method 1) need chunks of one size; name the size, or use method 2 or 4"
     case .chunkOutOfRange(let chunk):
-      "chunk \(chunk) does not fit 32-bit chunk ranges; broadcast with chunk addressing method 4"
+      "chunk \(chunk) is past what the chunk addressing can name; use chunk addressing method 4"
+    case .chunkOutOfOrder(let chunk, let expected):
+      "chunk \(chunk) cannot be added to its subtree, which goes on with \(expected)"
+    case .chunkLength(let bytes):
+      "byte ranges (chunk addressing method 1) cannot name a chunk of \(bytes) bytes"
+    case .invalidWidth(let width):
+      "a signature cannot cover \(width) chunks, but 2, 4, 8, 16 or 32"
+    case .invalidChunkSize(let bytes):
+      "content cannot be cut into chunks of \(bytes) bytes, the length of two hashes or no fixed size; use 1024"
+    case .tooManyChunks(let count, let limit):
+      "\(count) chunks are more than the \(limit) that there is memory for; cut the content into larger chunks"
+    case .noContent:
+      "there is nothing in it to be shared"
+    case .ambiguousContent(let bytes):
+      "content of \(bytes) bytes, as many as two hashes have, could be taken for hashes; make it a byte longer"
+    case .hashesUnknown:
+      "the hashes inside the only subtree are not known; verify one of its chunks first"
+    case .wrongHashLength(let bytes, let expected):
+      "a hash of \(bytes) bytes stands where one of \(expected) belongs; copy the whole link again"
+    case .invalidSnapshot:
+      "the file of hashes is damaged or of other content; remove it, and they are fetched again"
     case .invalidSeed(let bytes):
       "the seed of an Ed25519 key has 32 bytes, not \(bytes)"
     case .crypto(let reason):

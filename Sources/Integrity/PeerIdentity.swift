@@ -1,4 +1,5 @@
 internal import Crypto
+internal import Wire
 
 /// Who a peer is: an Ed25519 key of its own, and the hash of it as its name.
 ///
@@ -31,7 +32,7 @@ public final class PeerIdentity: Sendable {
   private init(_ key: consuming sending SigningKey) {
     publicKey =
       switch key.publicMaterial {
-      case .ed25519(let bytes): bytes
+      case .edwards(let bytes): bytes
       case .point, .rsa: preconditionFailure("a peer's key is made as Ed25519 and has that form")
       }
     id = Self.id(of: publicKey)
@@ -40,7 +41,7 @@ public final class PeerIdentity: Sendable {
 
   /// The name of the peer with a public key: SHA-256 of it.
   public static func id(of publicKey: [UInt8]) -> [UInt8] {
-    SHA256.hash(publicKey)
+    HashFunction.sha256.hash(publicKey)
   }
 
   /// The 64-byte signature of bytes.
@@ -63,7 +64,7 @@ public final class PeerIdentity: Sendable {
   public static func verify(publicKey: RawSpan, signature: RawSpan, of bytes: RawSpan) -> Bool {
     guard publicKey.byteCount == 32, signature.byteCount == signatureLength else { return false }
     let key = unsafe publicKey.withUnsafeBytes { unsafe [UInt8]($0) }
-    guard var verifier = try? VerifyingKey.make(.ed25519, .ed25519(key)) else { return false }
+    guard var verifier = try? VerifyingKey.make(.ed25519, .edwards(key)) else { return false }
     return verifier.verify(prefix: RawSpan(), payload: bytes, signature: signature)
   }
 }

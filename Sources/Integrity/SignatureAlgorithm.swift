@@ -2,14 +2,15 @@ internal import Crypto
 
 /// How a stream is signed, by its DNSSEC number.
 ///
-/// RFC 7574 sections 6.1 and 7.7; all but Ed25519 are mandatory to implement there, Ed25519 is from the same
-/// registry.
+/// RFC 7574 sections 6.1 and 7.7; all but Ed25519 and Ed448 (RFC 8080) are mandatory to implement there, those are
+/// from the same registry.
 public enum SignatureAlgorithm: UInt8, Hashable, Sendable, CaseIterable, CustomStringConvertible {
   case rsaSHA1 = 5
   case rsaSHA256 = 8
   case ecdsaP256SHA256 = 13
   case ecdsaP384SHA384 = 14
   case ed25519 = 15
+  case ed448 = 16
 
   /// What a stream is signed with when nobody says otherwise.
   public static let standard = SignatureAlgorithm.ecdsaP256SHA256
@@ -21,6 +22,7 @@ public enum SignatureAlgorithm: UInt8, Hashable, Sendable, CaseIterable, CustomS
     case .ecdsaP256SHA256: "ECDSA P-256 (13)"
     case .ecdsaP384SHA384: "ECDSA P-384 (14)"
     case .ed25519: "Ed25519 (15)"
+    case .ed448: "Ed448 (16)"
     }
   }
 
@@ -31,6 +33,7 @@ public enum SignatureAlgorithm: UInt8, Hashable, Sendable, CaseIterable, CustomS
     case .ecdsaP256SHA256: .ecdsaP256SHA256
     case .ecdsaP384SHA384: .ecdsaP384SHA384
     case .ed25519: .ed25519
+    case .ed448: .ed448
     }
   }
 
@@ -41,6 +44,7 @@ public enum SignatureAlgorithm: UInt8, Hashable, Sendable, CaseIterable, CustomS
     case .ecdsaP256SHA256: self = .ecdsaP256SHA256
     case .ecdsaP384SHA384: self = .ecdsaP384SHA384
     case .ed25519: self = .ed25519
+    case .ed448: self = .ed448
     }
   }
 }

@@ -1,17 +1,20 @@
-/// What is signed before the bytes of a chunk: its specification and the time of signing.
+internal import Wire
+
+/// What is signed before the bytes of a chunk or the hash of a munro: the specification and the time of signing.
 struct SignedPrefix {
-  private var words: [3 of UInt64]
+  private let words: [3 of UInt64]
   private let length: Int
 
-  /// `wide` is for 64-bit chunk ranges; without, the number has at most 32 bits.
-  init(chunk: UInt64, timestamp: UInt64, wide: Bool) {
-    if wide {
-      words = [chunk.bigEndian, chunk.bigEndian, timestamp.bigEndian]
-      length = 24
-    } else {
-      words = [(chunk << 32 | chunk).bigEndian, timestamp.bigEndian, 0]
-      length = 16
-    }
+  init(_ specification: ChunkSpecification, timestamp: UInt64) {
+    let high = UInt64(truncatingIfNeeded: specification.bits >> 64)
+    let low = UInt64(truncatingIfNeeded: specification.bits)
+    length = specification.size + 8
+    words =
+      switch specification.size {
+      case 4: [(high | timestamp >> 32).bigEndian, (timestamp << 32).bigEndian, 0]
+      case 8: [high.bigEndian, timestamp.bigEndian, 0]
+      default: [high.bigEndian, low.bigEndian, timestamp.bigEndian]
+      }
   }
 
   /// As on the wire.

@@ -82,7 +82,7 @@ extension StreamKey {
         guard let algorithm = UInt8(number).flatMap(SignatureAlgorithm.init(rawValue:)) else {
           throw .invalidKeyFile(
             path: path,
-            reason: "it is for algorithm \(number), and only 5, 8, 13, 14 and 15 are known"
+            reason: "it is for algorithm \(number), and only 5, 8 and 13 to 16 are known"
           )
         }
         self.algorithm = algorithm

@@ -50,8 +50,9 @@ public final class StreamPublicKey: Sendable {
 
 /// What a signed statement begins with and no signed chunk can.
 ///
-/// The bytes of a chunk begin with its number twice (RFC 7574 section 6.1.1), as 32 or as 64 bits, and those of
-/// a subtree with a range that ends after its start; this is a range that ends before it, in both widths.
+/// The bytes of a chunk or a subtree begin with its specification (RFC 7574 sections 6.1.1 and 6.1.2.2). As ranges of
+/// 32 or 64 bits this is one that ends before it starts, and as a 32-bit bin no chunk; as a 64-bit bin it is a chunk
+/// that `SignAll` leaves out.
 let statementPrefix: [16 of UInt8] = [
   0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0,
   UInt8(ascii: "F"), UInt8(ascii: "r"), UInt8(ascii: "e"), UInt8(ascii: "s"),

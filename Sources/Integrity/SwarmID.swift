@@ -35,7 +35,7 @@ public struct SwarmID: Hashable, Sendable, CustomStringConvertible {
       switch material {
       case .rsa(_, let modulus): modulus.count
       case .point(let coordinates): coordinates.count
-      case .ed25519: 64
+      case .edwards(let key): 2 * key.count
       }
   }
 
@@ -52,7 +52,7 @@ public struct SwarmID: Hashable, Sendable, CustomStringConvertible {
   init(_ algorithm: SignatureAlgorithm, _ material: PublicKeyMaterial) throws(IntegrityError) {
     var bytes = [algorithm.rawValue]
     switch material {
-    case .ed25519(let key): bytes += key
+    case .edwards(let key): bytes += key
     case .point(let coordinates): bytes += coordinates
     case .rsa(let exponent, let modulus):
       if exponent.count <= 255 {
@@ -93,7 +93,10 @@ public struct SwarmID: Hashable, Sendable, CustomStringConvertible {
       return (algorithm, .point(Array(key)))
     case .ed25519:
       guard key.count == 32 else { throw .wrongKeyLength(algorithm, bytes: key.count) }
-      return (algorithm, .ed25519(Array(key)))
+      return (algorithm, .edwards(Array(key)))
+    case .ed448:
+      guard key.count == 57 else { throw .wrongKeyLength(algorithm, bytes: key.count) }
+      return (algorithm, .edwards(Array(key)))
     case .rsaSHA1, .rsaSHA256:
       guard bytes.count <= maximumLength else { throw .wrongKeyLength(algorithm, bytes: key.count) }
       return (algorithm, try parseRSA(key, algorithm))

@@ -25,7 +25,9 @@ func measure(_ name: String, calls: Int, _ body: () throws -> Bool) rethrows {
 func run() throws {
   let payload = [UInt8](repeating: 0x47, count: 1316)
   let quick: Set<SignatureAlgorithm> = [.ecdsaP256SHA256, .ed25519]
-  for algorithm in [SignatureAlgorithm.ecdsaP256SHA256, .ed25519, .ecdsaP384SHA384, .rsaSHA256, .rsaSHA1] {
+  for algorithm in [
+    SignatureAlgorithm.ecdsaP256SHA256, .ed25519, .ecdsaP384SHA384, .ed448, .rsaSHA256, .rsaSHA1,
+  ] {
     let key = try StreamKey.generate(algorithm)
     let signer = try SignAll.Signer(key, addressing: .chunkRanges32)
     let publicKey = try StreamPublicKey(key.swarmID)
@@ -53,7 +55,10 @@ func run() throws {
       }
     }
   }
-  measure("SHA-256 of 1,316 bytes", calls: 100_000) { unsafe SHA256.digest(payload.span.bytes)[0] < 255 }
+  measure("SHA-256 of 1,316 bytes", calls: 100_000) {
+    unsafe HashFunction.sha256.digest(payload.span.bytes)[0] < 255
+  }
+  try measureUnifiedMerkle()
   var ledger = try ChunkLedger.open(for: StreamKey.generate(.ed25519), addressing: .chunkRanges64)
   try measure("number of a chunk", calls: 1_000_000) { try ledger.next() < .max }
 }

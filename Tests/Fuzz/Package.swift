@@ -21,7 +21,7 @@ let package = Package(
   ],
   targets: [
     fuzz("Wire"),
-    fuzz("Integrity"),
+    fuzz("Integrity", [.product(name: "Wire", package: "freshet")]),
     fuzz(
       "Swarm",
       [.product(name: "Integrity", package: "freshet"), .product(name: "PluginKit", package: "PluginKit")]

@@ -223,8 +223,9 @@ import Wire
     func hex(_ bytes: some Sequence<UInt8>) -> String {
       bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
-    let text = "freshet chunk ledger 1\nkey \(hex(SHA256.hash(key.swarmID.bytes)))\nnext \(next)\n"
-    let check = hex(SHA256.hash(Array(text.utf8)).prefix(8))
+    let text =
+      "freshet chunk ledger 1\nkey \(hex(HashFunction.sha256.hash(key.swarmID.bytes)))\nnext \(next)\n"
+    let check = hex(HashFunction.sha256.hash(Array(text.utf8)).prefix(8))
     try writeText(text + "check \(check)\n", to: path + ".next")
   }
 }

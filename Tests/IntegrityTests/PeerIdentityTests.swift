@@ -1,6 +1,7 @@
 import Integrity
 import Support
 import Testing
+import Wire
 
 @Suite struct PeerIdentityTests {
   @Test func `A seed gives the same peer each time`() throws {
@@ -8,7 +9,7 @@ import Testing
     let seed = bytes(hex: "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")
     let peer = try unsafe PeerIdentity(seed: seed.span.bytes)
     #expect(peer.publicKey == bytes(hex: "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"))
-    #expect(peer.id == SHA256.hash(peer.publicKey))
+    #expect(peer.id == HashFunction.sha256.hash(peer.publicKey))
     #expect(PeerIdentity.id(of: peer.publicKey) == peer.id)
     #expect(
       try unsafe peer.sign([UInt8]([0x72]).span.bytes)
@@ -57,13 +58,14 @@ import Testing
 
   @Test func `The hash is SHA-256`() {
     #expect(
-      SHA256.hash(Array("abc".utf8))
+      HashFunction.sha256.hash(Array("abc".utf8))
         == bytes(hex: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
     )
     #expect(
-      SHA256.hash([]) == bytes(hex: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+      HashFunction.sha256.hash([])
+        == bytes(hex: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
     )
-    let digest = unsafe SHA256.digest(Array("abc".utf8).span.bytes)
+    let digest = unsafe HashFunction.sha256.digest(Array("abc".utf8).span.bytes)
     #expect(digest[0] == 0xBA && digest[31] == 0xAD)
   }
 

@@ -154,11 +154,74 @@ import Wire
     try vector.sign(signer)
     vector.chunk = 1 << 32
     #expect(!vector.verified(by: verifier))
-    for addressing in [ChunkAddressing.bins32, .bins64, .byteRanges64] {
-      #expect(throws: IntegrityError.unsupportedAddressing(addressing.rawValue)) {
-        try SignAll.Signer(key, addressing: addressing)
-      }
+    #expect(throws: IntegrityError.variableByteRanges) { try SignAll.Signer(key, addressing: .byteRanges64) }
+    let bytes = try SignAll.Signer(key, addressing: .byteRanges64, chunkSize: 2)
+    for payload in [[], [1, 2, 3]] as [[UInt8]] {
+      vector = SignAllVector(
+        algorithm: .ed25519,
+        swarmID: [],
+        addressing: .byteRanges64,
+        chunk: 1,
+        payload: payload
+      )
+      #expect(throws: IntegrityError.chunkLength(payload.count)) { try vector.sign(bytes) }
     }
+  }
+
+  @Test(arguments: ChunkAddressing.allCases)
+  func `What is signed is the specification of the wire, the time and the chunk`(
+    _ addressing: ChunkAddressing
+  ) throws {
+    let key = try StreamKey.generate(.ed25519)
+    let publicKey = try StreamPublicKey(key.swarmID)
+    let format = WireFormat(addressing: addressing, chunkSize: 1000)
+    let signer = try SignAll.Signer(key, addressing: addressing, chunkSize: 1000)
+    let verifier = try SignAll.Verifier(publicKey, addressing: addressing, chunkSize: 1000)
+    for (chunk, length) in [(UInt64(0), 1000), (7, 999), (addressing.lastChunk, 1)] {
+      let payload = [UInt8](repeating: 3, count: length)
+      var signature: [UInt8] = []
+      try unsafe signer.sign(
+        chunk: chunk,
+        timestamp: 0x0102_0304_0506_0708,
+        payload: payload.span.bytes,
+        into: &signature
+      )
+      var signed: [UInt8] = []
+      format.appendChunkSpecification(chunk, length: length, to: &signed)
+      signed.appendInteger(UInt64(0x0102_0304_0506_0708))
+      let isRight = unsafe publicKey.verify(
+        prefix: signed.span.bytes,
+        payload: payload.span.bytes,
+        signature: signature.span.bytes
+      )
+      #expect(isRight)
+      let isVerified = unsafe verifier.verify(
+        chunk: chunk,
+        timestamp: 0x0102_0304_0506_0708,
+        signature: signature.span.bytes,
+        payload: payload.span.bytes
+      )
+      #expect(isVerified)
+    }
+  }
+
+  @Test func `A statement is no chunk of 64-bit bins either`() throws {
+    let key = try StreamKey.generate(.ed25519)
+    let verifier = try SignAll.Verifier(StreamPublicKey(key.swarmID), addressing: .bins64)
+    let statement = Array("epoch 1, tree".utf8)
+    var signature: [UInt8] = []
+    try unsafe key.sign(statement: statement.span.bytes, into: &signature)
+    // The leaf and the time that the bytes before every statement read as.
+    let forged = SignAllVector(
+      algorithm: .ed25519,
+      swarmID: [],
+      addressing: .bins64,
+      chunk: 0xFFFF_FFFF_0000_0000 / 2,
+      payload: statement,
+      timestamp: 0x4672_6573_6865_7400,
+      signature: signature
+    )
+    #expect(!forged.verified(by: verifier))
   }
 
   @Test(arguments: SignatureAlgorithm.allCases)

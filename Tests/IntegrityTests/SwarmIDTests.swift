@@ -12,11 +12,11 @@ import Testing
     #expect(try SwarmID(base64URL: id.base64URL) == id)
     #expect(!id.base64URL.contains { "=+/".contains($0) })
     let lengths: [SignatureAlgorithm: Int] = [
-      .rsaSHA1: 261, .rsaSHA256: 261, .ecdsaP256SHA256: 65, .ecdsaP384SHA384: 97, .ed25519: 33,
+      .rsaSHA1: 261, .rsaSHA256: 261, .ecdsaP256SHA256: 65, .ecdsaP384SHA384: 97, .ed25519: 33, .ed448: 58,
     ]
     #expect(id.bytes.count == lengths[algorithm])
     let signatures: [SignatureAlgorithm: Int] = [
-      .rsaSHA1: 256, .rsaSHA256: 256, .ecdsaP256SHA256: 64, .ecdsaP384SHA384: 96, .ed25519: 64,
+      .rsaSHA1: 256, .rsaSHA256: 256, .ecdsaP256SHA256: 64, .ecdsaP384SHA384: 96, .ed25519: 64, .ed448: 114,
     ]
     #expect(id.signatureLength == signatures[algorithm])
   }
@@ -77,7 +77,7 @@ import Testing
         try SwarmID([number] + [UInt8](repeating: 1, count: 64))
       }
     }
-    for (number, length) in [(UInt8(13), 64), (14, 96), (15, 32)] {
+    for (number, length) in [(UInt8(13), 64), (14, 96), (15, 32), (16, 57)] {
       for wrong in [0, 1, length - 1, length + 1, 60_000] {
         #expect(throws: IntegrityError.self) { try SwarmID([number] + [UInt8](repeating: 1, count: wrong)) }
       }
