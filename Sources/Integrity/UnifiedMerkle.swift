@@ -159,5 +159,21 @@ public enum UnifiedMerkle {
         signature: signature.withUnsafeBytes { unsafe Array($0) }
       )
     }
+
+    /// The subtree of a SIGNED_INTEGRITY, with the munro's hash as the same peer has sent it before.
+    public func verify(
+      munro: ChunkRange,
+      _ pending: PendingHashes,
+      timestamp: UInt64,
+      signature: RawSpan
+    ) -> Subtree? {
+      guard pending.function == function, let hash = pending.hash(of: munro) else { return nil }
+      return unsafe verify(
+        munro: munro,
+        hash: hash.span.bytes.extracting(first: function.length),
+        timestamp: timestamp,
+        signature: signature
+      )
+    }
   }
 }

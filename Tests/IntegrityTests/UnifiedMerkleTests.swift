@@ -61,6 +61,15 @@ import Wire
         ) != nil
       }
       #expect(isAccepted())
+      let none = PendingHashes(.sha256)
+      let early = unsafe verifier.verify(
+        munro: 12...15,
+        none,
+        timestamp: subtree.timestamp,
+        signature: subtree.signature.span.bytes
+      )
+      let isEarly = early == nil
+      #expect(isEarly)
       #expect(!isAccepted(8...11) && !isAccepted(12...13) && !isAccepted(8...15) && !isAccepted(13...16))
       #expect(!isAccepted(12...12) && !isAccepted(0...(.max)))
       #expect(!isAccepted(12...15, naive.hash(0...1)) && !isAccepted(12...15, []))
@@ -251,7 +260,7 @@ extension UnifiedMerkle.Subtree {
   func received(by verifier: UnifiedMerkle.Verifier) -> UnifiedMerkle.Subtree? {
     unsafe verifier.verify(
       munro: munro,
-      hash: munroNode.hash.span.bytes,
+      PendingHashes([munroNode], function),
       timestamp: timestamp,
       signature: signature.span.bytes
     )
