@@ -1,6 +1,7 @@
 internal import Glibc
 package import Integrity
 internal import PluginKit
+package import Wire
 
 /// A made-up stream: which chunks there are, and what was published when.
 ///
@@ -18,6 +19,9 @@ package final class Broadcast {
   package let entryDistance: UInt64
   /// The time between two chunks.
   package let interval: Duration
+  /// How chunks are protected, and how many one signature covers.
+  package let integrity: IntegrityMethod
+  package let chunksPerSignature: Int
   /// What was published so far, the first chunk first.
   package private(set) var published: [Published] = []
   /// Whether the last chunk is out.
@@ -40,14 +44,17 @@ package final class Broadcast {
     seed: UInt64,
     rate: UInt64 = 3_800_000,
     chunkSize: Int = 1316,
-    firstChunk: UInt64 = 1,
+    firstChunk: UInt64? = nil,
     entryEvery: Duration = .seconds(1),
-    key: StreamKey? = nil
+    key: StreamKey? = nil,
+    integrity: IntegrityMethod = .signAll
   ) throws(IntegrityError) {
     self.seed = seed
     self.rate = rate
     self.chunkSize = chunkSize
-    self.firstChunk = firstChunk
+    self.integrity = integrity
+    chunksPerSignature = UnifiedMerkle.width(chunksPerSecond: Double(rate) / Double(chunkSize * 8))
+    self.firstChunk = firstChunk ?? (integrity == .unifiedMerkleTree ? UInt64(chunksPerSignature) : 1)
     let nanoseconds = Int64(UInt64(chunkSize) * 8_000_000_000 / rate)
     interval = .nanoseconds(nanoseconds)
     entryDistance = UInt64(max(1, entryEvery.nanoseconds / nanoseconds))

@@ -74,6 +74,8 @@ package final class Host: Participant {
       address: address
     )
     configuration.chunkSize = broadcast.chunkSize
+    configuration.integrity = broadcast.integrity
+    configuration.chunksPerSignature = broadcast.chunksPerSignature
     configuration.clockOffset = clockOffset
     configuration.seed = identitySeed &+ UInt64(seats.count) &* 0xA076_1D64_78BD_642F
     configuration.publicKey = broadcast.publicKey

@@ -1,3 +1,4 @@
+import Integrity
 import PluginKit
 import Wire
 
@@ -108,6 +109,8 @@ struct Channel {
   var repairsFrom: UInt64 = 0
   var lastProgress: Duration
   var early: [EarlySignature] = []
+  /// Hashes that it sent and that nothing has proven yet, in a swarm with trees.
+  var hashes: PendingHashes?
   var silenceReported: Duration?
 
   // Acknowledgements that we owe.
@@ -138,6 +141,7 @@ struct Channel {
   var congestion = CongestionControl()
   var nextRelease: Duration?
   var lateSince: UInt64 = 0
+  var hashesSent = HashesSent()
 
   init(local: UInt32, address: Address, peer: PeerRef, isInitiator: Bool, now: Duration) {
     self.local = local

@@ -24,6 +24,11 @@ public struct IntervalSet: Hashable, Sendable {
 
   public func contains(_ chunk: UInt64) -> Bool { range(containing: chunk) != nil }
 
+  /// Whether one of some chunks is here.
+  public func overlaps(_ chunks: ChunkRange) -> Bool {
+    lowest(from: chunks.lowerBound).map { $0 <= chunks.upperBound } ?? false
+  }
+
   /// The biggest range of chunks that are all here and that contains `chunk`.
   public func range(containing chunk: UInt64) -> ChunkRange? {
     guard let range = ranges[..<upper(chunk)].last, range.upperBound >= chunk else { return nil }

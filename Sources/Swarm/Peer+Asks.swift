@@ -91,7 +91,8 @@ extension Peer {
       channels[index].purpose = inbound.purpose
       channels[index].wantsHaves = inbound.purpose != .control
       if inbound.purpose == .data {
-        verdict.from = channels[index].routes.map(\.from).min()
+        // Where nothing has begun yet there is nothing to promise.
+        verdict.from = expected == nil ? nil : channels[index].routes.map(\.from).min()
       } else {
         channels[index].routes.removeAll()
         channels[index].queue.removeAll()

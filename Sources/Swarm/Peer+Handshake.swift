@@ -10,6 +10,7 @@ extension Peer {
       MessageType.handshake, MessageType.data, MessageType.ack, MessageType.have, MessageType.signedIntegrity,
       MessageType.request, MessageType.cancel, MessageType.choke, MessageType.unchoke,
     ])
+    if unified != nil { set.insert(MessageType.integrity) }
     if !speaksPlain { set.insert(Message.extensionType) }
     return set
   }
@@ -18,7 +19,8 @@ extension Peer {
     HandshakeOptions(
       minimumVersion: role == .initiator ? 1 : nil,
       swarmID: role == .initiator ? configuration.swarmID.bytes : nil,
-      integrity: .signAll,
+      integrity: configuration.integrity,
+      merkleHash: unified == nil ? nil : configuration.merkleHash,
       signatureAlgorithm: configuration.swarmID.algorithm.rawValue,
       addressing: configuration.addressing,
       discardWindow: window.size,
@@ -30,7 +32,8 @@ extension Peer {
   /// Whether what a peer says of the swarm is what we know of it; any doubt means no.
   private func agrees(_ view: borrowing HandshakeView, as role: HandshakeRole) -> Bool {
     guard !view.isClosing, view.missingOption(from: role) == nil, let version = view.version,
-      version >= 1, (view.minimumVersion ?? 1) <= 1, view.integrity == .signAll,
+      version >= 1, (view.minimumVersion ?? 1) <= 1, view.integrity == configuration.integrity,
+      unified == nil || view.merkleHash ?? .sha256 == configuration.merkleHash,
       view.signatureAlgorithm == configuration.swarmID.algorithm.rawValue,
       view.addressing == configuration.addressing, view.chunkSize == configuration.chunkSize,
       let window = view.discardWindow, window > 0
@@ -209,6 +212,7 @@ extension Peer {
         send(index) { _ in }
       }
     }
+    sendRightmostMunro(index)
   }
 
   /// A place for a channel with our number `local`, which is opening; nil when all are taken.
@@ -217,7 +221,8 @@ extension Peer {
   {
     let place = channels.firstIndex { $0.isFree }
     guard place != nil || channels.count < Self.channelLimit else { return nil }
-    let channel = Channel(local: local, address: address, peer: peer, isInitiator: isInitiator, now: now)
+    var channel = Channel(local: local, address: address, peer: peer, isInitiator: isInitiator, now: now)
+    if unified != nil { channel.hashes = PendingHashes(configuration.merkleHash) }
     let index = place ?? channels.count
     if index < channels.count { channels[index] = channel } else { channels.append(channel) }
     byLocal[local] = index

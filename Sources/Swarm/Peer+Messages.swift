@@ -20,6 +20,7 @@ extension Peer {
     let format = speaksPlain ? plainFormat : extendedFormat
     var signature: Signature?
     var note: UInt64 = 0
+    var hashed: UInt64?
     var effort = 0
     while true {
       let type = reader.nextType
@@ -36,6 +37,10 @@ extension Peer {
           return
         }
       case .signedIntegrity(let chunks, let timestamp, let bytes):
+        if unified != nil {
+          readMunro(index, chunks, timestamp: timestamp, signature: bytes)
+          break
+        }
         guard chunks.lowerBound == chunks.upperBound else { return }
         signature = Signature(
           chunk: chunks.lowerBound,
@@ -44,7 +49,10 @@ extension Peer {
         )
       case .data(let chunks, let timestamp, let payload):
         let chunk = chunks.lowerBound
-        if let found = signature, found.chunk == chunk {
+        if unified != nil {
+          readProvenData(index, chunk, sent: timestamp, payload: payload, note: note)
+          note = 0
+        } else if let found = signature, found.chunk == chunk {
           let bytes = unsafe datagram.extracting(found.range).bytes
           readData(
             index,
@@ -80,12 +88,16 @@ extension Peer {
         } else {
           readExtension(index, kind, body)
         }
-      case .integrity, .pexRequest, .pexResponse4, .pexResponse6, .pexCertificate:
+      case .integrity(let chunks, let hash):
+        readHash(index, chunks, hash)
+        hashed = chunks.lowerBound
+      case .pexRequest, .pexResponse4, .pexResponse6, .pexCertificate:
         break
       }
       // The message may have ended the channel.
       guard index < channels.count, channels[index].local == local, channels[index].isOpen else { return }
     }
+    if let hashed { learn(index, from: hashed) }
     // A signature without its chunk comes ahead of it, where both do not fit into one datagram.
     if let signature { remember(index, signature, datagram) }
   }
@@ -97,7 +109,7 @@ extension Peer {
   private func effort(of type: UInt8, _ index: Int) -> Int {
     let queued = channels[index].urgent.count + channels[index].queue.count
     switch type {
-    case MessageType.data: return 1024
+    case MessageType.data, MessageType.signedIntegrity: return 1024
     case MessageType.ack: return 64 + queued + channels[index].flight.count
     case MessageType.have: return 64 + queued + channels.count
     case MessageType.request:
@@ -156,26 +168,7 @@ extension Peer {
     signature: RawSpan,
     note: UInt64
   ) {
-    if window.contains(chunk) {
-      counters.duplicate += 1
-      channels[index].lastProgress = now
-      notePush(index, chunk)
-      if wants.contains(.duplicates) {
-        duplicateBatch.append(ChunkArrival(chunk: chunk, from: channels[index].peer, note: note))
-      }
-      owe(index, chunk, sent: sent)
-      return
-    }
-    guard isSolicited(index, chunk) else { return }
-    guard chunk >= window.first else {
-      counters.late += 1
-      return
-    }
-    guard chunk <= lastChunk ?? lastNumber else {
-      // Whoever passes it on need not have seen the end.
-      counters.rejected += 1
-      return
-    }
+    guard mayTake(index, chunk, sent: sent, note: note) else { return }
     let below = window.held.highest(below: chunk).flatMap { window.timestamp(of: $0) }
     let above = window.held.lowest(from: chunk).flatMap { window.timestamp(of: $0) }
     guard verifier.verify(chunk: chunk, timestamp: timestamp, signature: signature, payload: payload) else {
@@ -187,6 +180,52 @@ extension Peer {
       counters.rejected += 1
       return
     }
+    admit(
+      index,
+      chunk,
+      sent: sent,
+      payload: payload,
+      timestamp: timestamp,
+      signature: signature,
+      note: note
+    )
+  }
+
+  /// Whether a chunk is one that we want; the same once more, too late or beyond the end is counted.
+  mutating func mayTake(_ index: Int, _ chunk: UInt64, sent: UInt64, note: UInt64) -> Bool {
+    if window.contains(chunk) {
+      counters.duplicate += 1
+      channels[index].lastProgress = now
+      notePush(index, chunk)
+      if wants.contains(.duplicates) {
+        duplicateBatch.append(ChunkArrival(chunk: chunk, from: channels[index].peer, note: note))
+      }
+      owe(index, chunk, sent: sent)
+      return false
+    }
+    guard isSolicited(index, chunk) else { return false }
+    guard chunk >= window.first else {
+      counters.late += 1
+      return false
+    }
+    guard chunk <= lastChunk ?? lastNumber else {
+      // Whoever passes it on need not have seen the end.
+      counters.rejected += 1
+      return false
+    }
+    return true
+  }
+
+  /// A chunk that was found genuine: into the window, to the children, and acknowledged.
+  mutating func admit(
+    _ index: Int,
+    _ chunk: UInt64,
+    sent: UInt64,
+    payload: RawSpan,
+    timestamp: UInt64,
+    signature: RawSpan,
+    note: UInt64
+  ) {
     let isLast = payload.byteCount < configuration.chunkSize
     if isLast {
       // Only the last chunk is short: a source that signs on behind it contradicts itself.
@@ -215,7 +254,7 @@ extension Peer {
     owe(index, chunk, sent: sent)
   }
 
-  private mutating func lied(_ index: Int) {
+  mutating func lied(_ index: Int) {
     counters.rejected += 1
     channels[index].falseChunks += 1
     if channels[index].falseChunks >= Channel.falseChunkLimit { punish(index) }

@@ -91,11 +91,11 @@ extension Peer {
   }
 
   /// Everything from `expected` to `last` should have come.
-  private mutating func look(upTo last: UInt64, at time: Duration) {
+  mutating func look(upTo last: UInt64, at time: Duration) {
     guard var chunk = expected, chunk <= last else { return }
     let start = chunk
     while chunk <= last, missing.count < Self.missingLimit {
-      if !window.contains(chunk) { look(for: chunk, at: time) }
+      if !window.contains(chunk), unified?.isRepresented(chunk) != true { look(for: chunk, at: time) }
       chunk += 1
     }
     expected = chunk

@@ -80,11 +80,18 @@ extension Peer {
     let payload = window.payload(of: chunk)
     let address = channels[index].address
     let clock = wireClock
-    let headSize =
-      WireFormat.channelSize + plainFormat.signedIntegritySize + plainFormat.dataHeaderSize
-      + (queued.note == 0 ? 0 : 12)
     outbox.begin()
     WireFormat.appendChannel(channels[index].remote, to: &outbox.heads)
+    if unified == nil {
+      window.appendSignedIntegrity(of: chunk, plainFormat, to: &outbox.heads)
+    } else {
+      appendHashes(index, of: chunk, isAsked: lane == .urgent, lane: lane)
+    }
+    let dataSize = plainFormat.dataHeaderSize + Int(payload.count) + (queued.note == 0 ? 0 : Self.noteSize)
+    if outbox.pending + dataSize > configuration.datagramLimit {
+      // All does not fit: what proves the chunk goes first, in a datagram of its own (RFC 7574, sections 5.3 and 6.1.1).
+      split(to: address, channels[index].remote, lane: lane)
+    }
     if queued.note != 0 {
       var body: [UInt8] = []
       body.appendInteger(queued.note)
@@ -94,15 +101,7 @@ extension Peer {
         to: &outbox.heads
       )
     }
-    window.appendSignedIntegrity(of: chunk, plainFormat, to: &outbox.heads)
-    if headSize + Int(payload.count) > configuration.datagramLimit {
-      // Both do not fit: the signature goes first, in a datagram of its own (RFC 7574, section 6.1.1).
-      counters.bytesOut &+= UInt64(outbox.pending)
-      outbox.end(to: address, lane: lane)
-      outbox.begin()
-      WireFormat.appendChannel(channels[index].remote, to: &outbox.heads)
-    }
-    plainFormat.appendDataHeader(chunk, timestamp: clock, to: &outbox.heads)
+    plainFormat.appendDataHeader(chunk, length: Int(payload.count), timestamp: clock, to: &outbox.heads)
     let size = outbox.pending + Int(payload.count)
     outbox.end(
       to: address,
@@ -121,6 +120,9 @@ extension Peer {
     uploadTokens -= Double(size)
     trimFlight(index)
   }
+
+  /// Bytes of a note with its chunk.
+  private static let noteSize = 12
 
   /// The most chunks under way that are remembered for one channel.
   private static let flightLimit = 8192
@@ -167,6 +169,7 @@ extension Peer {
     else { return }
     channels[index].saidHave = range
     channels[index].nextHave = now + Self.haveInterval
+    sendRightmostMunro(index)
     sendHave(index, range)
   }
 }

@@ -173,6 +173,7 @@ extension Peer {
     chunksThisSecond = 0
     banned.removeAll { $0.until <= now }
     reviewPlain()
+    forgetParked()
     while let local = newcomers.removeExpired(now) { numbers.release(local) }
     let floor = liveFloor
     for index in channels.indices where channels[index].isOpen {

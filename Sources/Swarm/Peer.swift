@@ -26,6 +26,8 @@ public struct Peer {
   var random: Randomness
   var outbox = Outbox()
   var window: ChunkWindow
+  /// Of a stream under a Unified Merkle Tree; nil where every chunk has its own signature.
+  var unified: UnifiedMerkleState?
   var channels: [Channel] = []
   var byLocal: [UInt32: Int] = [:]
   var newcomers = Newcomers()
@@ -95,14 +97,22 @@ public struct Peer {
     nextSecond = now + .seconds(1)
     do throws(IntegrityError) {
       let key = try Self.publicKey(configuration)
-      verifier = try SignAll.Verifier(key, addressing: configuration.addressing)
+      verifier = try SignAll.Verifier(
+        key,
+        addressing: configuration.addressing,
+        chunkSize: configuration.chunkSize
+      )
       signer = try Self.signer(configuration)
+      if configuration.integrity == .unifiedMerkleTree {
+        unified = try UnifiedMerkleState(configuration, key, window: configuration.window)
+      }
     } catch { throw .integrity(error) }
     guard let id = PeerID(configuration.identity.id) else { preconditionFailure("an id has 32 bytes") }
     me = Contact(id: id, address: configuration.address)
     plainFormat = WireFormat(
       addressing: configuration.addressing,
       signatureLength: verifier.signatureLength,
+      hashLength: unified == nil ? 0 : configuration.merkleHash.length,
       chunkSize: configuration.chunkSize
     )
     var extended = plainFormat
@@ -111,7 +121,7 @@ public struct Peer {
     window = ChunkWindow(
       size: configuration.window,
       chunkSize: configuration.chunkSize,
-      signatureLength: verifier.signatureLength
+      signatureLength: unified == nil ? verifier.signatureLength : 0
     )
     uploadTokens = Self.uploadBurst(configuration.capacity)
     random = configuration.seed.map { .seeded(RandomSource(seed: $0)) } ?? .system
@@ -127,7 +137,11 @@ public struct Peer {
 
   private static func signer(_ configuration: PeerConfiguration) throws(IntegrityError) -> SignAll.Signer? {
     guard let key = configuration.key else { return nil }
-    return try SignAll.Signer(key, addressing: configuration.addressing)
+    return try SignAll.Signer(
+      key,
+      addressing: configuration.addressing,
+      chunkSize: configuration.chunkSize
+    )
   }
 
   private mutating func beginSource() throws(SwarmError) {
@@ -200,10 +214,16 @@ public struct Peer {
       throw .chunkTooLong(bytes: payload.byteCount, limit: isLast ? limit - 1 : limit)
     }
     guard chunk >= window.first, !window.contains(chunk) else { throw .chunkPublished(chunk) }
-    // Never before the chunk that came before it, whatever the clock does.
-    let clock = NTPTimestamp(sinceUnixEpoch: configuration.clockOffset + now)
-    let before = window.newest.flatMap { window.timestamp(of: $0) }.map(NTPTimestamp.init(rawValue:))
-    let timestamp = before.map { clock.isBefore($0) ? $0 : clock } ?? clock
+    if unified != nil {
+      if expected == nil { begin(at: chunk) }
+      do throws(IntegrityError) {
+        if payload.byteCount < limit { lastChunk = chunk }
+        try publishInTree(chunk, payload, isEntry: isEntry, isLast: lastChunk != nil)
+      } catch { throw .integrity(error) }
+      settle()
+      return
+    }
+    let timestamp = nextTimestamp()
     do throws(IntegrityError) {
       signature.removeAll(keepingCapacity: true)
       try signer.sign(chunk: chunk, timestamp: timestamp.rawValue, payload: payload, into: &signature)
@@ -221,6 +241,13 @@ public struct Peer {
       from: nil
     )
     settle()
+  }
+
+  /// The time of the next signature: never before that of the chunk that came before, whatever the clock does.
+  func nextTimestamp() -> NTPTimestamp {
+    let clock = NTPTimestamp(sinceUnixEpoch: configuration.clockOffset + now)
+    let before = window.newest.flatMap { window.timestamp(of: $0) }.map(NTPTimestamp.init(rawValue:))
+    return before.map { clock.isBefore($0) ? $0 : clock } ?? clock
   }
 
   /// The signature under way; kept for its storage.

@@ -10,6 +10,12 @@ public struct PeerConfiguration {
   /// Where others reach us; a host of zeros lets them take what they see.
   public var address: Address
   public var addressing = ChunkAddressing.chunkRanges32
+  /// How chunks are protected.
+  public var integrity = IntegrityMethod.signAll
+  /// The hash function of trees.
+  public var merkleHash = MerkleHash.sha256
+  /// How many chunks a source signs together under a Unified Merkle Tree: a power of two within `UnifiedMerkle.widths`.
+  public var chunksPerSignature = 32
   /// Bytes of every chunk but the last.
   public var chunkSize = 1316
   /// How many chunks we keep.

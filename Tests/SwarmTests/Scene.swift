@@ -3,6 +3,7 @@ import Lab
 import PluginKit
 import Swarm
 import Testing
+import Wire
 
 @testable import Chain
 @testable import Tree
@@ -24,12 +25,13 @@ final class Scene {
     parameters: String = "fanout=2",
     key: StreamKey? = nil,
     chunkSize: Int = 1316,
+    integrity: IntegrityMethod = .signAll,
     path: Path = Path(delay: .milliseconds(5)),
     configure: (inout PeerConfiguration) -> Void = { _ in }
   ) throws {
     self.seed = seed
     world = World(seed: seed) { _, _ in path }
-    broadcast = try Broadcast(seed: seed, rate: rate, chunkSize: chunkSize, key: key)
+    broadcast = try Broadcast(seed: seed, rate: rate, chunkSize: chunkSize, key: key, integrity: integrity)
     source = Host("source", number: 1, seed: seed, makeTopology: Self.makeTopology)
     try source.join(broadcast, .source, now: .zero) { configuration in
       configuration.topology = topology
