@@ -52,6 +52,7 @@ let package = Package(
     .library(name: "Integrity", targets: ["Integrity"]),
     .library(name: "Swarm", targets: ["Swarm"]),
     .library(name: "MediaIO", targets: ["MediaIO"]),
+    .library(name: "Inspect", targets: ["Inspect"]),
   ],
   dependencies: [.package(path: "Sources/PluginKit")],
   targets: [
@@ -61,6 +62,7 @@ let package = Package(
       providers: [.apt(["libavformat-dev", "libavcodec-dev", "libavdevice-dev", "libswscale-dev"])]
     ),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
     .target(name: "CSockets"),
 
     module("Wire"),
@@ -77,9 +79,13 @@ let package = Package(
       dependencies: [pluginKit, "Emulator", "Lab"],
       swiftSettings: swiftSettings
     ),
+    module("Inspect", [pluginKit, "Swarm", "Wire", "Integrity"]),
+    module("Capture", ["CPcap"]),
     .executableTarget(
       name: "freshet",
-      dependencies: [pluginKit, "Node", "Swarm", "Wire", "Integrity", "MediaIO"],
+      dependencies: [
+        pluginKit, "Node", "Swarm", "Wire", "Integrity", "MediaIO", "Inspect", "Capture", "Net",
+      ],
       swiftSettings: swiftSettings
     ),
 
@@ -126,6 +132,7 @@ let package = Package(
     tests("Node", ["Support", pluginKit, "Node", "Net", "Swarm", "Integrity", "Tree"]),
     tests("MediaIO", ["CAllocations", "Support", "MediaIO"]),
     tests("Plugin", ["Support", pluginKit, "Node"]),
+    tests("Inspect", ["Support", pluginKit, "Inspect", "Swarm", "Wire", "Integrity"]),
     tests("Command", ["Support", pluginKit, "freshet", "Swarm", "Integrity", "MediaIO", "Wire"]),
   ]
 )

@@ -1,12 +1,12 @@
-import PluginKit
+package import PluginKit
 import Wire
 
 /// What Freshet peers say to each other beside the RFC's messages.
 ///
 /// Kind and body of the one extension message. All integers are big-endian; every list has a bound. Bodies come from
 /// strangers: reading one gives nil rather than half a value.
-enum Extension {
-  enum Kind: UInt8 {
+package enum Extension {
+  package enum Kind: UInt8, CaseIterable {
     case hello = 1
     case descriptor = 2
     case ask = 3
@@ -20,12 +20,12 @@ enum Extension {
   }
 
   /// Asks for stripes, or for a connection of another purpose.
-  struct Ask: Equatable {
-    var number: UInt16
-    var purpose: Purpose
-    var stripes: StripeSet
-    var from: UInt64?
-    var note: [UInt8]
+  package struct Ask: Equatable {
+    package var number: UInt16
+    package var purpose: Purpose
+    package var stripes: StripeSet
+    package var from: UInt64?
+    package var note: [UInt8]
 
     func encode() -> [UInt8] {
       var bytes: [UInt8] = []
@@ -46,7 +46,7 @@ enum Extension {
       self.note = note
     }
 
-    init?(_ body: RawSpan) {
+    package init?(_ body: RawSpan) {
       var reader = ByteReader(body)
       do throws(DecodeError) {
         number = try reader.read()
@@ -63,14 +63,14 @@ enum Extension {
   }
 
   /// The answer to an ask.
-  struct Answer: Equatable {
-    var number: UInt16
-    var isAccepted: Bool
-    var stripes: StripeSet
+  package struct Answer: Equatable {
+    package var number: UInt16
+    package var isAccepted: Bool
+    package var stripes: StripeSet
     /// The first chunk that will be pushed.
-    var from: UInt64?
-    var redirect: [Suggestion]
-    var note: [UInt8]
+    package var from: UInt64?
+    package var redirect: [Suggestion]
+    package var note: [UInt8]
 
     func encode() -> [UInt8] {
       var bytes: [UInt8] = []
@@ -99,7 +99,7 @@ enum Extension {
       self.note = note
     }
 
-    init?(_ body: RawSpan) {
+    package init?(_ body: RawSpan) {
       var reader = ByteReader(body)
       do throws(DecodeError) {
         number = try reader.read()
@@ -121,9 +121,9 @@ enum Extension {
   }
 
   /// A peer that a refusal or a goodbye names.
-  struct Suggestion: Equatable {
-    var contact: Contact
-    var isAttached: Bool
+  package struct Suggestion: Equatable {
+    package var contact: Contact
+    package var isAttached: Bool
 
     static func encode(_ list: [Suggestion], to bytes: inout [UInt8]) {
       let list = list.prefix(TopologyContext.redirectLimit)
@@ -134,7 +134,7 @@ enum Extension {
       }
     }
 
-    static func decode(_ bytes: [UInt8], at offset: inout Int) -> [Suggestion]? {
+    package static func decode(_ bytes: [UInt8], at offset: inout Int) -> [Suggestion]? {
       guard offset < bytes.count, Int(bytes[offset]) <= TopologyContext.redirectLimit else { return nil }
       let count = Int(bytes[offset])
       offset += 1
@@ -151,10 +151,10 @@ enum Extension {
   }
 
   /// A peer's state, said at each ping so that candidates stay known.
-  struct Ping: Equatable {
-    var token: UInt64
-    var isAttached: Bool
-    var depth: UInt16
+  package struct Ping: Equatable {
+    package var token: UInt64
+    package var isAttached: Bool
+    package var depth: UInt16
 
     func encode() -> [UInt8] {
       var bytes: [UInt8] = []
@@ -170,7 +170,7 @@ enum Extension {
       self.depth = depth
     }
 
-    init?(_ body: RawSpan) {
+    package init?(_ body: RawSpan) {
       var reader = ByteReader(body)
       do throws(DecodeError) {
         token = try reader.read()

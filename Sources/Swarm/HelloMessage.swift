@@ -1,5 +1,5 @@
 import Integrity
-import PluginKit
+package import PluginKit
 import Wire
 
 /// The hello: who a peer is, proven by an Ed25519 signature over both channel numbers.
@@ -7,17 +7,35 @@ import Wire
 /// The numbers are random, so a hello cannot be kept and replayed. One who sits between two peers and opens a channel to
 /// each with the other's number can still pass their hellos on; chunks stay safe then, and the topology's messages do not.
 /// It begins with the magic that must match before anything else of the extension is said.
-struct HelloMessage: Equatable {
+package struct HelloMessage: Equatable {
   private static let magic: UInt64 = 0x4652_4553_4845_5401
   private static let purpose = Array("freshet hello 1\0".utf8)
   /// The most that a peer may claim to carry, in bits per second.
   private static let rateLimit: UInt64 = 1 << 50
 
   /// Whether the sender has seen our hello.
-  var isReply: Bool
+  package var isReply: Bool
   /// Whether the sender lacks the swarm's descriptor.
-  var wantsDescriptor: Bool
-  var hello: Hello
+  package var wantsDescriptor: Bool
+  package var hello: Hello
+
+  /// A hello whose proof has still to be checked.
+  package struct Unproven {
+    package let message: HelloMessage
+    fileprivate let claim: ArraySlice<UInt8>
+    fileprivate let publicKey: [UInt8]
+    fileprivate let signature: [UInt8]
+
+    /// Whether its proof holds on the channel between `sender` and `receiver`.
+    package func isProven(from sender: UInt32, to receiver: UInt32) -> Bool {
+      let signed = HelloMessage.signed(claim, sender, receiver)
+      return unsafe PeerIdentity.verify(
+        publicKey: publicKey.span.bytes,
+        signature: signature.span.bytes,
+        of: signed.span.bytes
+      )
+    }
+  }
 
   func encode(_ identity: PeerIdentity, from sender: UInt32, to receiver: UInt32) -> [UInt8]? {
     var body: [UInt8] = []
@@ -43,12 +61,19 @@ struct HelloMessage: Equatable {
   ///
   /// An address of zeros stands for where the datagram came from, and so does one that is not credible.
   init?(_ span: RawSpan, from sender: UInt32, to receiver: UInt32, observed: Address) {
+    guard let hello = Self.read(span, observed: observed), hello.isProven(from: sender, to: receiver) else {
+      return nil
+    }
+    self = hello.message
+  }
+
+  /// Reads a hello without checking its proof; nil when it is none.
+  package static func read(_ span: RawSpan, observed: Address) -> Unproven? {
     var reader = ByteReader(span)
     guard let body = reader.rest(), body.count > PeerIdentity.signatureLength else { return nil }
     let signature = Array(body.suffix(PeerIdentity.signatureLength))
     let claim = body.dropLast(PeerIdentity.signatureLength)
     var fields = unsafe ByteReader(claim.span.bytes)
-    let publicKey: [UInt8]
     do throws(DecodeError) {
       guard try fields.read(UInt64.self) == Self.magic else { return nil }
       let flags = try fields.read(UInt8.self)
@@ -65,11 +90,8 @@ struct HelloMessage: Equatable {
         return nil
       }
       if !address.isCredible(from: observed) { address = observed }
-      publicKey = key
       guard let id = PeerID(PeerIdentity.id(of: key)) else { return nil }
-      isReply = flags & 1 != 0
-      wantsDescriptor = flags & 2 != 0
-      hello = Hello(
+      let hello = Hello(
         id: id,
         capacity: Capacity(
           upload: upload,
@@ -81,15 +103,13 @@ struct HelloMessage: Equatable {
         depth: depth == .max ? nil : Int(depth),
         address: address
       )
-    } catch { return nil }
-    let signed = Self.signed(claim, sender, receiver)
-    guard
-      unsafe PeerIdentity.verify(
-        publicKey: publicKey.span.bytes,
-        signature: signature.span.bytes,
-        of: signed.span.bytes
+      let message = HelloMessage(
+        isReply: flags & 1 != 0,
+        wantsDescriptor: flags & 2 != 0,
+        hello: hello
       )
-    else { return nil }
+      return Unproven(message: message, claim: claim, publicKey: key, signature: signature)
+    } catch { return nil }
   }
 
   init(isReply: Bool, wantsDescriptor: Bool, hello: Hello) {

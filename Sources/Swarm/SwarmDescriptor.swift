@@ -5,9 +5,9 @@ import Wire
 /// What the stream's key says about its swarm: how a viewer learns which topology to run, and how a swap is announced.
 ///
 /// Signed with a prefix that no chunk can have.
-struct SwarmDescriptor: Hashable, Sendable {
+package struct SwarmDescriptor: Hashable, Sendable {
   /// How chunks are dealt to stripes.
-  enum StripeRule: UInt8, Hashable, Sendable {
+  package enum StripeRule: UInt8, Hashable, Sendable {
     /// Chunk `c` belongs to stripe `c mod stripes`.
     case modulo = 1
   }
@@ -16,17 +16,17 @@ struct SwarmDescriptor: Hashable, Sendable {
   private static let textLimit = 512
 
   /// Counts the topologies that the swarm has run; a greater one supersedes.
-  var epoch: UInt32
+  package var epoch: UInt32
   /// Bits of payload per second.
-  var rate: UInt64
-  var stripes: Int
-  var rule = StripeRule.modulo
+  package var rate: UInt64
+  package var stripes: Int
+  package var rule = StripeRule.modulo
   /// When the broadcast began, as an NTP timestamp.
-  var captureStart: UInt64
+  package var captureStart: UInt64
   /// The first chunk that this epoch's topology carries.
-  var validFrom: UInt64
-  var topology: String
-  var parameters: String
+  package var validFrom: UInt64
+  package var topology: String
+  package var parameters: String
 
   func encode() -> [UInt8] {
     var bytes: [UInt8] = [Self.version]
@@ -63,7 +63,7 @@ struct SwarmDescriptor: Hashable, Sendable {
   }
 
   /// Reads a descriptor whose signature has been checked; nil when it is of a version or shape that is not known.
-  init?(_ span: RawSpan) {
+  package init?(_ span: RawSpan) {
     var reader = ByteReader(span)
     do throws(DecodeError) {
       guard try reader.read(UInt8.self) == Self.version else { return nil }

@@ -4,6 +4,8 @@ package struct Command: Sendable {
     package let name: String
     /// What to give, in a sentence.
     package let summary: String
+    /// Whether it may be left out; then it is the last one.
+    package var isOptional = false
   }
 
   /// One or two words.
@@ -16,7 +18,7 @@ package struct Command: Sendable {
   /// What to type, and what for.
   package let examples: [(line: String, purpose: String)]
 
-  package static let all = [broadcast, join, plugins, generateKey]
+  package static let all = [broadcast, join, inspect, plugins, generateKey]
 
   static let broadcast = Command(
     name: "broadcast",
@@ -61,6 +63,39 @@ package struct Command: Sendable {
       ("freshet join 'ppspp://…' --play", "watch it in ffplay or mpv"),
       ("freshet join 'ppspp://…' --output match.ts", "record it"),
       ("freshet join 'ppspp://…' --output - | mpv -", "pipe it into any program that reads MPEG-TS"),
+    ]
+  )
+
+  static let inspect = Command(
+    name: "inspect",
+    operands: [
+      Operand(
+        name: "INPUT",
+        summary:
+          "A capture (pcap, pcapng), or a text with one datagram a line in hexadecimal; - for standard input",
+        isOptional: true
+      )
+    ],
+    summary: "Show what peers say to each other, datagram by datagram",
+    details: """
+      For each datagram: time, direction, channel, bytes, and its messages with chunk numbers, delays and verdicts. \
+      Chunks are checked against the swarm's key. Without INPUT it watches a port, as root, until Ctrl-C. \
+      A summary comes last. Messages in capital letters are those of RFC 7574, those in small letters our own.
+      """,
+    options: [
+      Settings.port.option, Settings.interface.option, Settings.link.option, Settings.channel.option,
+      Settings.only.option, Settings.json.option, Settings.summaryOnly.option, Settings.hex.option,
+    ],
+    examples: [
+      ("sudo freshet inspect --port 7574", "watch the peer that runs on this machine"),
+      (
+        "freshet inspect capture.pcap --only handshake,request", "two kinds of messages of a recorded capture"
+      ),
+      ("tcpdump -i any -w - udp port 7574 | freshet inspect -", "a capture from elsewhere, as it is made"),
+      (
+        "freshet inspect capture.pcap --link 'ppspp://…' --quiet",
+        "one that begins in mid-stream; summary only"
+      ),
     ]
   )
 

@@ -39,7 +39,7 @@ package struct Console: ~Copyable {
     guard verbosity != .quiet else { return }
     status.update(statistics)
     if isTerminal {
-      Self.write("\r" + status.terminal(width: Self.width) + "\u{1B}[K")
+      Self.write("\r" + status.terminal(width: Self.width(of: STDERR_FILENO, otherwise: 80)) + "\u{1B}[K")
       hasStatus = true
     } else if statistics.timeMilliseconds >= nextLog {
       nextLog = statistics.timeMilliseconds + Self.logInterval
@@ -64,9 +64,10 @@ package struct Console: ~Copyable {
     return "\(two(seconds / 3600)):\(two(seconds / 60 % 60)):\(two(seconds % 60))"
   }
 
-  private static var width: Int {
+  /// The columns of a terminal; `otherwise` for what is none.
+  static func width(of descriptor: Int32, otherwise: Int) -> Int {
     var size = winsize()
-    guard unsafe ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+    guard unsafe ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return otherwise }
     return Int(size.ws_col)
   }
 

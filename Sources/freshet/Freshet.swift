@@ -14,6 +14,7 @@ enum Freshet {
       case .help(let command): try say(Help.text(command))
       case .broadcast(let options): try Run.broadcast(options)
       case .join(let options): try Run.join(options)
+      case .inspect(let options): try Inspection.run(options, environment: environment)
       case .plugins(let libraries): try say(PluginList.text(Run.plugins(libraries: libraries)))
       case .generateKey(let path, let algorithm):
         let key = try StreamKey.create(algorithm, at: path)

@@ -71,5 +71,7 @@ package enum Help {
 
 extension Command {
   /// The name with its operands.
-  package var usage: String { ([name] + operands.map(\.name)).joined(separator: " ") }
+  package var usage: String {
+    ([name] + operands.map { $0.isOptional ? "[\($0.name)]" : $0.name }).joined(separator: " ")
+  }
 }

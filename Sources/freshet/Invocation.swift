@@ -7,6 +7,7 @@ package enum Invocation {
   case help(Command)
   case broadcast(BroadcastOptions)
   case join(JoinOptions)
+  case inspect(InspectOptions)
   case plugins(libraries: [String])
   case generateKey(path: String, SignatureAlgorithm)
 
@@ -52,6 +53,7 @@ package enum Invocation {
     switch command.name {
     case Command.broadcast.name: self = .broadcast(try BroadcastOptions(values))
     case Command.join.name: self = .join(try JoinOptions(values))
+    case Command.inspect.name: self = .inspect(try InspectOptions(values))
     case Command.plugins.name: self = .plugins(libraries: try values.all(Settings.plugin))
     case Command.generateKey.name:
       self = .generateKey(path: try Read.file(values.operands[0]), try values.value(Settings.algorithm))

@@ -1,3 +1,4 @@
+internal import Inspect
 internal import Integrity
 internal import Swarm
 internal import Wire
@@ -125,6 +126,44 @@ enum Read {
     } catch {
       throw UsageError(error.description)
     }
+  }
+
+  static func port(_ text: String) throws(UsageError) -> UInt16 {
+    guard text.utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let port = UInt16(text), port > 0 else {
+      throw UsageError("'\(text)' is no port: it is a number of 1 to 65535")
+    }
+    return port
+  }
+
+  static func interface(_ text: String) throws(UsageError) -> String {
+    guard 1...64 ~= text.utf8.count, text.utf8.allSatisfy({ 0x21...0x7E ~= $0 }) else {
+      throw UsageError("'\(text)' is not the name of a network interface: 'ip link' lists them")
+    }
+    return text
+  }
+
+  /// A channel number as `inspect` shows it: up to eight hexadecimal digits.
+  static func channel(_ text: String) throws(UsageError) -> UInt32 {
+    let digits = text.hasPrefix("0x") ? text.dropFirst(2) : text[...]
+    guard 1...8 ~= digits.utf8.count, digits.allSatisfy(\.isHexDigit), let channel = UInt32(digits, radix: 16)
+    else { throw UsageError("'\(text)' is no channel number: write it as it is shown, like 5b1e02c7") }
+    return channel
+  }
+
+  /// Names of messages with commas between them.
+  static func messages(_ text: String) throws(UsageError) -> [String] {
+    let names = text.lowercased().split(separator: ",").map(String.init)
+    do throws(Filter.UnknownName) {
+      _ = try Filter(only: names)
+    } catch {
+      let guess = Suggestion.phrase(error.name, among: Filter.names)
+      throw UsageError(
+        "'\(error.name)' is no message"
+          + (guess.isEmpty ? ": write \(Filter.names.joined(separator: ", "))" : guess)
+      )
+    }
+    guard !names.isEmpty else { throw UsageError("'\(text)' names no message: write it like data,have") }
+    return names
   }
 
   private static func endpoint(_ text: Substring, port: UInt16) throws(UsageError) -> Link.Endpoint {

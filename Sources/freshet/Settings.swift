@@ -114,5 +114,39 @@ package enum Settings {
     read: Read.algorithm
   )
 
+  static let port = Setting(
+    "port",
+    "NUMBER",
+    "Only datagrams from or to this UDP port; without INPUT it is watched",
+    read: Read.port
+  )
+  static let interface = Setting(
+    "interface",
+    "NAME",
+    "The network interface to watch, any for all of them; without it all are",
+    read: Read.interface
+  )
+  static let link = Setting(
+    "link",
+    "LINK",
+    "How to read channels whose beginning is not in the capture, and the key that their chunks are checked with",
+    read: Read.link
+  )
+  static let channel = Setting(
+    "channel",
+    "NUMBER",
+    "Only this channel, in both directions; written as it is shown",
+    read: Read.channel
+  )
+  static let only = Setting(
+    "only",
+    "MESSAGE,…",
+    "Only these messages, like data,have,pex,hello,malformed; extension means all of our own",
+    read: Read.messages
+  )
+  static let json = Setting("json", "Print one JSON object a datagram, and a last one for the summary")
+  static let summaryOnly = Setting("quiet", "Print only the summary")
+  static let hex = Setting("hex", "Print the bytes of each datagram too")
+
   static let common = [plugin.option, config.option, quiet.option, verbose.option]
 }

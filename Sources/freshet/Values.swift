@@ -97,13 +97,13 @@ extension Values {
       }
       given[option.name, default: []].append(Given(text: text, source: flag))
     }
-    guard operands.count >= command.operands.count else {
+    guard operands.count >= command.operands.count(where: { !$0.isOptional }) else {
       let missing = command.operands[operands.count]
       throw UsageError(
         "'\(command.name)' needs \(missing.name): freshet \(command.usage); see 'freshet help \(command.name)'"
       )
     }
-    guard operands.count == command.operands.count else {
+    guard operands.count <= command.operands.count else {
       let extra = operands[command.operands.count]
       throw UsageError("'\(extra)' is one argument too many for '\(command.usage)'")
     }

@@ -23,6 +23,13 @@ let package = Package(
     fuzz("Wire"),
     fuzz("Integrity", [.product(name: "Wire", package: "freshet")]),
     fuzz(
+      "Inspect",
+      [
+        .product(name: "Integrity", package: "freshet"), .product(name: "PluginKit", package: "PluginKit"),
+        .product(name: "Swarm", package: "freshet"), .product(name: "Wire", package: "freshet"),
+      ]
+    ),
+    fuzz(
       "Swarm",
       [.product(name: "Integrity", package: "freshet"), .product(name: "PluginKit", package: "PluginKit")]
     ),
