@@ -85,6 +85,8 @@ package struct Broadcast {
         : settings.node.advertised.map { Sockets.with($0, port: host.carrier.address.port ?? 0) },
       swarmID: key.swarmID,
       chunkSize: settings.chunkSize,
+      addressing: settings.addressing,
+      integrity: settings.integrity,
       window: window
     )
     try start(rate: rate, window: window, address: addresses[0])
@@ -101,14 +103,14 @@ package struct Broadcast {
         )
       )
     }
-    feed.begin(groupSize: 1)
+    feed.begin(groupSize: settings.integrity == .unifiedMerkleTree ? chunksPerSignature(rate) : 1)
     nextReport = host.clock.now + .seconds(1)
     try carry(until: end, report)
   }
 
   /// Opens the input; false when the time was over, or a signal came, before it had begun.
   private func open(until end: Duration?, _ report: (NodeEvent) -> Void) throws(NodeError) -> Bool {
-    try feed.open(key: key, addressing: .chunkRanges32)
+    try feed.open(key: key, addressing: settings.addressing)
     var hint: Duration? = host.clock.now + .seconds(2)
     while true {
       switch feed.phase {
@@ -140,6 +142,11 @@ package struct Broadcast {
     return max(UInt64(bytes) / UInt64(settings.chunkSize) + 1, Self.smallestWindow)
   }
 
+  private func chunksPerSignature(_ rate: UInt64) -> Int {
+    settings.chunksPerSignature
+      ?? UnifiedMerkle.width(chunksPerSecond: Double(rate) / Double(settings.chunkSize * 8))
+  }
+
   private func start(rate: UInt64, window: UInt64, address: Address) throws(NodeError) {
     let identity = try NodeError.integrity { () throws(IntegrityError) in try PeerIdentity.generate() }
     var configuration = PeerConfiguration(
@@ -151,6 +158,9 @@ package struct Broadcast {
     configuration.key = key
     configuration.rate = rate
     configuration.window = window
+    configuration.addressing = settings.addressing
+    configuration.integrity = settings.integrity
+    configuration.chunksPerSignature = chunksPerSignature(rate)
     configuration.chunkSize = settings.chunkSize
     configuration.topology = settings.topology
     configuration.topologyParameters = settings.topologyParameters

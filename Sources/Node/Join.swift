@@ -98,6 +98,7 @@ package struct Join {
       address: own
     )
     configuration.addressing = settings.link.addressing
+    configuration.integrity = settings.link.integrity
     configuration.chunkSize = settings.link.chunkSize
     configuration.window = settings.link.window
     configuration.capacity = Capacity(

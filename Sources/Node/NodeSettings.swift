@@ -1,5 +1,6 @@
 package import PluginKit
 package import Swarm
+package import Wire
 
 /// What a broadcaster and a viewer have in common.
 package struct NodeSettings {
@@ -44,6 +45,10 @@ package struct BroadcastSettings {
   /// A multiple of 188.
   package var chunkSize = 1316
   package var loops = false
+  package var integrity = IntegrityMethod.signAll
+  /// How many chunks a signature covers under a Unified Merkle Tree; `nil` for as many as fill within 100 ms.
+  package var chunksPerSignature: Int?
+  package var addressing = ChunkAddressing.chunkRanges32
 
   package init(input: String, node: NodeSettings) {
     self.input = input

@@ -35,10 +35,10 @@ public struct Link: Hashable, Sendable {
   /// How many chunks the broadcaster keeps; `UInt64.max` when it keeps all, or the link does not say.
   public let window: UInt64
 
-  /// The link of a stream that is signed chunk by chunk.
+  /// The link of a live stream.
   ///
   /// - Precondition: there are 1 to `maximumEndpoints` endpoints, the chunk size is one of `chunkSizes`, the
-  ///   addressing is supported, and a window has at least one chunk.
+  ///   integrity method is one for live streams, and a window has at least one chunk.
   public init(
     endpoints: [Endpoint],
     swarmID: SwarmID,
@@ -49,10 +49,6 @@ public struct Link: Hashable, Sendable {
   ) {
     precondition(1...Self.maximumEndpoints ~= endpoints.count, "a link names 1 to 32 endpoints")
     precondition(Self.chunkSizes.contains(chunkSize), "a chunk has 1 to 65,000 bytes")
-    precondition(
-      [.chunkRanges32, .chunkRanges64].contains(addressing),
-      "a link names a chunk addressing that can be spoken"
-    )
     precondition(window > 0, "a window holds at least one chunk")
     self.endpoints = endpoints
     self.swarmID = swarmID
@@ -184,25 +180,22 @@ private struct Values {
       chunkSize = Int(size)
     }
     if let method = given["cam"] {
-      guard let known = UInt8(exactly: method).flatMap(ChunkAddressing.init(rawValue:)),
-        [.chunkRanges32, .chunkRanges64].contains(known)
-      else {
-        throw LinkError(
-          "the link says cam=\(method), but only chunk addressing 2 and 4 (32- and 64-bit ranges) are supported"
-        )
+      guard let known = UInt8(exactly: method).flatMap(ChunkAddressing.init(rawValue:)) else {
+        throw LinkError("the link says cam=\(method), but chunk addressing methods are 0 to 4; copy it again")
       }
       addressing = known
     }
     switch given["cipm"] {
     case 2: integrity = .signAll
+    case 3: integrity = .unifiedMerkleTree
     case nil:
       throw LinkError(
-        "the link does not say cipm=2 (Sign All), and this version joins no other streams; "
+        "the link does not say how its chunks are protected (cipm); "
           + "if the shell cut the link at an '&', put it in quotes"
       )
     case let method?:
       throw LinkError(
-        "the link says cipm=\(method), but this version only joins streams with cipm=2 (Sign All)"
+        "the link says cipm=\(method), but only streams with cipm=2 (Sign All) or 3 (Unified Merkle Tree) can be joined"
       )
     }
     algorithm = given["lsa"]

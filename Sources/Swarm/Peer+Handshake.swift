@@ -23,7 +23,7 @@ extension Peer {
       merkleHash: unified == nil ? nil : configuration.merkleHash,
       signatureAlgorithm: configuration.swarmID.algorithm.rawValue,
       addressing: configuration.addressing,
-      discardWindow: window.size,
+      discardWindow: plainFormat.discardWindow(chunks: window.size),
       supported: spoken,
       chunkSize: configuration.chunkSize
     )
@@ -108,7 +108,7 @@ extension Peer {
         remote: view.source,
         local: local,
         supported: view.understood,
-        window: view.discardWindow ?? .max,
+        window: plainFormat.chunks(inDiscardWindow: view.discardWindow ?? .max),
         since: now
       )
     )
@@ -180,7 +180,7 @@ extension Peer {
       return false
     }
     channels[index].supported = view.understood
-    channels[index].theirWindow = view.discardWindow ?? .max
+    channels[index].theirWindow = plainFormat.chunks(inDiscardWindow: view.discardWindow ?? .max)
     if channels[index].handshakeTries == 1 {
       channels[index].congestion.measured(now - channels[index].opened)
     }

@@ -155,7 +155,7 @@ extension Peer {
   }
 
   /// The greatest number that a chunk can have; the one after it is left free for the end of ranges.
-  var lastNumber: UInt64 { configuration.addressing.lastChunk - 1 }
+  var lastNumber: UInt64 { plainFormat.lastChunk - 1 }
 
   func stripe(of chunk: UInt64) -> Int { Int(chunk % UInt64(descriptor?.stripes ?? 1)) }
 
@@ -297,8 +297,10 @@ extension Peer {
   /// Notes that a chunk must be acknowledged with the biggest interval around it (RFC 7574, section 4.3.2).
   private mutating func owe(_ index: Int, _ chunk: UInt64, sent: UInt64) {
     guard let range = window.held.range(containing: chunk) else { return }
-    if let owed = channels[index].owedAck, !range.overlaps(owed) { sendAck(index) }
-    channels[index].owedAck = range
+    // The biggest interval that one specification can name: all of it, or the biggest bin.
+    let named = plainFormat.widest(around: chunk, in: range)
+    if let owed = channels[index].owedAck, !named.contains(owed.lowerBound) { sendAck(index) }
+    channels[index].owedAck = named
     channels[index].owedDelay = wireClock &- sent
     channels[index].owedCount += 1
     if channels[index].owedCount >= Self.chunksPerAck {

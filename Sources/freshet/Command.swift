@@ -36,7 +36,8 @@ package struct Command: Sendable {
       """,
     options: [
       Settings.listen.option, Settings.advertise.option, Settings.topology.option, Settings.transport.option,
-      Settings.key.option, Settings.integrity.option, Settings.window.option, Settings.chunkSize.option,
+      Settings.key.option, Settings.integrity.option, Settings.addressing.option, Settings.window.option,
+      Settings.chunkSize.option,
       Settings.maxUpload.option, Settings.loop.option, Settings.duration.option, Settings.stats.option,
     ] + Settings.common,
     examples: [

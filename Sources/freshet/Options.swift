@@ -71,7 +71,8 @@ package struct BroadcastOptions: Hashable, Sendable {
   package var transport: PluginChoice
   /// The key file; nil for a key that is made for this broadcast only.
   package var key: String?
-  package var integrity: IntegrityMethod
+  package var integrity: IntegrityChoice
+  package var addressing: ChunkAddressing
   package var window: Duration
   /// A multiple of 188.
   package var chunkSize: Int
@@ -101,6 +102,7 @@ package struct BroadcastOptions: Hashable, Sendable {
     }
     key = try values.optional(Settings.key)
     integrity = try values.value(Settings.integrity)
+    addressing = try values.value(Settings.addressing)
     window = try values.value(Settings.window)
     chunkSize = try values.value(Settings.chunkSize)
     loops = try values.isOn(Settings.loop)
@@ -128,5 +130,17 @@ package struct JoinOptions: Hashable, Sendable {
     guard relays || plays || output != nil else {
       throw UsageError("with --no-relay there is nothing to do: add --play or --output FILE, or leave it out")
     }
+  }
+}
+
+/// How the chunks of a stream are protected.
+package struct IntegrityChoice: Hashable, Sendable {
+  package var method: IntegrityMethod
+  /// How many chunks a signature covers; nil for what suits the stream's rate.
+  package var chunksPerSignature: Int?
+
+  package init(method: IntegrityMethod, chunksPerSignature: Int? = nil) {
+    self.method = method
+    self.chunksPerSignature = chunksPerSignature
   }
 }

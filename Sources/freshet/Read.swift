@@ -64,11 +64,33 @@ enum Read {
     return value
   }
 
-  static func integrity(_ text: String) throws(UsageError) -> IntegrityMethod {
-    guard text == "sign-all" else {
-      throw UsageError("'\(text)' is no integrity method: sign-all is the only one so far")
+  static func integrity(_ text: String) throws(UsageError) -> IntegrityChoice {
+    if text == "sign-all" { return IntegrityChoice(method: .signAll) }
+    let colon = text.firstIndex(of: ":") ?? text.endIndex
+    guard text[..<colon] == "unified-merkle" else {
+      throw UsageError("'\(text)' is no integrity method for a stream: write sign-all or unified-merkle")
     }
-    return .signAll
+    guard colon < text.endIndex else { return IntegrityChoice(method: .unifiedMerkleTree) }
+    guard let width = Int(text[colon...].dropFirst()), UnifiedMerkle.isWidth(width) else {
+      throw UsageError(
+        "'\(text)' covers no number of chunks that can be: write 2, 4, 8, 16 or 32 behind the colon"
+      )
+    }
+    return IntegrityChoice(method: .unifiedMerkleTree, chunksPerSignature: width)
+  }
+
+  static func addressing(_ text: String) throws(UsageError) -> ChunkAddressing {
+    switch text {
+    case "bins-32": return .bins32
+    case "byte-ranges-64": return .byteRanges64
+    case "chunk-ranges-32": return .chunkRanges32
+    case "bins-64": return .bins64
+    case "chunk-ranges-64": return .chunkRanges64
+    default:
+      throw UsageError(
+        "'\(text)' is no way to name chunks: write chunk-ranges-32, chunk-ranges-64, bins-32, bins-64 or byte-ranges-64"
+      )
+    }
   }
 
   static func algorithm(_ text: String) throws(UsageError) -> SignatureAlgorithm {

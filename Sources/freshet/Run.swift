@@ -24,6 +24,9 @@ enum Run {
     settings.window = options.window
     settings.chunkSize = options.chunkSize
     settings.loops = options.loops
+    settings.integrity = options.integrity.method
+    settings.chunksPerSignature = options.integrity.chunksPerSignature
+    settings.addressing = options.addressing
     var reporter = try Reporter(isSource: true, options.common)
     try Broadcast.run(settings) { reporter.take($0) }
   }

@@ -47,8 +47,15 @@ package enum Settings {
     "integrity",
     "METHOD",
     default: "sign-all",
-    "How chunks are protected: sign-all",
+    "How chunks are protected: sign-all, or unified-merkle[:CHUNKS], which signs 2 to 32 chunks at once and is much cheaper",
     read: Read.integrity
+  )
+  static let addressing = Setting(
+    "addressing",
+    "METHOD",
+    default: "chunk-ranges-32",
+    "How chunks are named on the wire: chunk-ranges-32, chunk-ranges-64, bins-32, bins-64 or byte-ranges-64",
+    read: Read.addressing
   )
   static let window = Setting(
     "window",

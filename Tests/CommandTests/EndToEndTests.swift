@@ -146,7 +146,10 @@ import Testing
 
   @Test func `It works over IPv6`() throws {
     let folder = try TemporaryDirectory()
-    var source = try broadcast(["--duration", "3s"], listen: "udp://[::1]:0")
+    var source = try broadcast(
+      ["--duration", "3s", "--integrity", "unified-merkle", "--addressing", "bins-64"],
+      listen: "udp://[::1]:0"
+    )
     let link = try link(of: &source)
     #expect(link.hasPrefix("ppspp://[::1]:"))
     var viewer = try join(link, ["--output", folder.file("out.ts")])

@@ -60,7 +60,7 @@ struct InvocationTests {
     #expect(options.topology == PluginChoice(name: "tree", parameters: ""))
     #expect(options.transport == PluginChoice(name: "udp", parameters: ""))
     #expect(options.key == nil)
-    #expect(options.integrity == .signAll)
+    #expect(options.integrity == IntegrityChoice(method: .signAll))
     #expect(options.window == .seconds(30))
     #expect(options.chunkSize == 1316)
     #expect(!options.loops)
@@ -177,6 +177,8 @@ struct InvocationTests {
     (["broadcast", "a", "--max-upload", "99999999G"], "is no rate"),
     (["broadcast", "a", "--chunk-size", "1000"], "multiple of 188"),
     (["broadcast", "a", "--integrity", "none"], "sign-all"),
+    (["broadcast", "a", "--integrity", "unified-merkle:7"], "2, 4, 8, 16 or 32"),
+    (["broadcast", "a", "--addressing", "chunks"], "bins-32"),
     (["broadcast", "a", "--topology", "Tree"], "names no plugin"),
     (["broadcast", "a", "--listen", "udp://"], "no HOST:PORT"),
     (["broadcast", "a", "--advertise", "0.0.0.0:1"], "nobody can be reached"),
