@@ -144,7 +144,7 @@ import Testing
     #expect(try source.wait(within: .seconds(8)) == 0)
   }
 
-  @Test func `It works over IPv6`() throws {
+  @Test func `It works over IPv6 and under a Unified Merkle Tree`() throws {
     let folder = try TemporaryDirectory()
     var source = try broadcast(
       ["--duration", "3s", "--integrity", "unified-merkle", "--addressing", "bins-64"],
