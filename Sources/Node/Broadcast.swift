@@ -95,10 +95,11 @@ package struct Broadcast {
     let kind = source.isLive ? "live" : "paced by its timestamps"
     report(.sentence("broadcasting \(source.summary), \(kind), about \((rate / 1000).grouped) kbit/s"))
     for notice in source.notices { report(.sentence(notice)) }
-    if let upload = settings.node.maxUpload, upload < rate {
+    let copyRate = host.endpoint.peers[0].copyRate
+    if let upload = settings.node.maxUpload, upload < copyRate {
       report(
         .sentence(
-          "nobody can be fed: the stream takes \((rate / 1000).grouped) kbit/s and "
+          "nobody can be fed: a copy of the stream takes \((copyRate / 1000).grouped) kbit/s and "
             + "--max-upload allows \((upload / 1000).grouped) kbit/s"
         )
       )

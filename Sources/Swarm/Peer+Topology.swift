@@ -67,7 +67,7 @@ extension Peer {
       epoch: descriptor?.epoch ?? 0,
       window: window.state,
       stream: StreamProperties(
-        rate: descriptor?.rate ?? 0,
+        rate: copyRate,
         chunkSize: configuration.chunkSize,
         stripes: descriptor?.stripes ?? 1
       ),

@@ -345,6 +345,18 @@ public struct Peer {
   /// Bits per second that the stream takes, as declared or as it comes, whichever is more.
   var streamRate: UInt64 { max(descriptor?.rate ?? 0, measuredRate) }
 
+  /// Bits per second that one copy of the stream takes on the wire, with what proves its chunks, as it was declared.
+  public var copyRate: UInt64 {
+    let chunk = configuration.chunkSize
+    var proof = plainFormat.signedIntegritySize
+    if unified != nil {
+      proof = plainFormat.integritySize + proof / configuration.chunksPerSignature
+    }
+    let size = WireFormat.channelSize + proof + plainFormat.dataHeaderSize + chunk
+    let (high, low) = (descriptor?.rate ?? 0).multipliedFullWidth(by: UInt64(size))
+    return high >= UInt64(chunk) ? .max : UInt64(chunk).dividingFullWidth((high, low)).quotient
+  }
+
   /// Bytes per second that a child is not taken below: the stream, its repair, and what it needs to catch up.
   ///
   /// What the stream declares is the broadcaster's word; what we are ready to upload is ours.

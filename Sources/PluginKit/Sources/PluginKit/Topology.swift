@@ -320,7 +320,7 @@ public enum TopologyAction: Hashable, Sendable {
 
 /// The stream that the swarm carries, as its descriptor says.
 public struct StreamProperties: Hashable, Sendable {
-  /// Bits of payload per second.
+  /// Bits per second that one copy takes on the wire: the payload and what proves it.
   public var rate: UInt64
   /// Bytes in a chunk.
   public var chunkSize: Int
