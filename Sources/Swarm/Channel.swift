@@ -140,6 +140,10 @@ struct Channel {
   var flight = Ring<Sent>()
   var congestion = CongestionControl()
   var nextRelease: Duration?
+  /// Whether it would send if the upload were not taken by others.
+  var waitsForUpload = false
+  /// Bytes of its turns that it has not used (deficit round robin).
+  var deficit = 0
   var lateSince: UInt64 = 0
   var hashesSent = HashesSent()
 

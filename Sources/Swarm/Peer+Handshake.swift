@@ -223,6 +223,7 @@ extension Peer {
     guard place != nil || channels.count < Self.channelLimit else { return nil }
     var channel = Channel(local: local, address: address, peer: peer, isInitiator: isInitiator, now: now)
     if unified != nil { channel.hashes = PendingHashes(configuration.merkleHash) }
+    channel.congestion = CongestionControl(configuration.congestion)
     let index = place ?? channels.count
     if index < channels.count { channels[index] = channel } else { channels.append(channel) }
     byLocal[local] = index

@@ -346,7 +346,7 @@ extension Peer {
     while let first = channels[index].flight.first {
       if !first.isAcknowledged {
         guard first.at + tolerance < newest else { break }
-        channels[index].congestion.lost(first.bytes, now: now)
+        channels[index].congestion.lost(first.bytes, sentAt: first.at, now: now)
       }
       channels[index].flight.removeFirst()
     }

@@ -42,10 +42,65 @@ extension Peer {
 
   /// Sends what the channel may have now.
   mutating func pump(_ index: Int) {
+    // Whoever waits for its turn keeps to it.
+    guard !channels[index].waitsForUpload else { return }
+    while let size = nextSize(index) {
+      let isChild = channels[index].isChild
+      guard upload.allows(size, isChild: isChild, now: now) else {
+        channels[index].waitsForUpload = true
+        upload.wait(for: size, isChild: isChild, now: now)
+        return
+      }
+      transmitFirst(index)
+    }
+  }
+
+  /// Gives what has come together of the upload to the channels that wait for it, children first.
+  mutating func shareUpload() {
+    upload.begin()
+    guard takeTurns(children: true) else { return }
+    upload.settled(children: true)
+    if takeTurns(children: false) { upload.settled(children: false) }
+  }
+
+  /// Lets the channels send in turn until the upload is used up; whether none waits any more.
+  private mutating func takeTurns(children: Bool) -> Bool {
+    var index = upload.turn < channels.count ? upload.turn : 0
+    var idle = 0
+    while idle < channels.count {
+      while isWaiting(index, children), let size = nextSize(index), size <= channels[index].deficit {
+        guard upload.suffices(for: size, isChild: children, now: now) else {
+          upload.turn = index
+          upload.wait(for: size, isChild: children, now: now)
+          return false
+        }
+        channels[index].deficit -= size
+        transmitFirst(index)
+      }
+      if isWaiting(index, children), nextSize(index) == nil {
+        channels[index].waitsForUpload = false
+        channels[index].deficit = 0
+      }
+      idle = isWaiting(index, children) ? 0 : idle + 1
+      index = index + 1 < channels.count ? index + 1 : 0
+      if isWaiting(index, children) { channels[index].deficit += UploadShare.quantum }
+    }
+    upload.turn = index
+    return true
+  }
+
+  private func isWaiting(_ index: Int, _ asChild: Bool) -> Bool {
+    channels[index].waitsForUpload && channels[index].isOpen && channels[index].isChild == asChild
+  }
+
+  /// The size of the datagram that would go out next; nil when there is none, or the channel is not to send it now.
+  private mutating func nextSize(_ index: Int) -> Int? {
     channels[index].nextRelease = nil
     while true {
       let isUrgent = !channels[index].urgent.isEmpty
-      guard let queued = isUrgent ? channels[index].urgent.first : channels[index].queue.first else { return }
+      guard let queued = isUrgent ? channels[index].urgent.first : channels[index].queue.first else {
+        return nil
+      }
       guard window.contains(queued.chunk), queued.deadline > now else {
         // Live data is never sent late.
         removeFirst(index, isUrgent)
@@ -56,15 +111,17 @@ extension Peer {
       let size = window.length(of: queued.chunk) + window.signatureLength + 64
       guard channels[index].congestion.allows(size, now: now) else {
         channels[index].nextRelease = channels[index].congestion.nextChance(size, now: now)
-        return
+        return nil
       }
-      guard uploadAllows(size, isChild: channels[index].isChild) else {
-        channels[index].nextRelease = now + .milliseconds(2)
-        return
-      }
-      removeFirst(index, isUrgent)
-      transmit(queued, to: index, lane: isUrgent ? .urgent : .data)
+      return size
     }
+  }
+
+  private mutating func transmitFirst(_ index: Int) {
+    let isUrgent = !channels[index].urgent.isEmpty
+    guard let queued = isUrgent ? channels[index].urgent.first : channels[index].queue.first else { return }
+    removeFirst(index, isUrgent)
+    transmit(queued, to: index, lane: isUrgent ? .urgent : .data)
   }
 
   private mutating func removeFirst(_ index: Int, _ isUrgent: Bool) {
@@ -117,7 +174,7 @@ extension Peer {
     channels[index].sentSinceHeard += 1
     channels[index].congestion.sent(size, now: now)
     channels[index].flight.append(Channel.Sent(chunk: chunk, bytes: size, at: now))
-    uploadTokens -= Double(size)
+    upload.take(size, now: now)
     trimFlight(index)
   }
 
@@ -132,25 +189,8 @@ extension Peer {
     else {
       return
     }
-    if !first.isAcknowledged { channels[index].congestion.lost(first.bytes, now: now) }
+    if !first.isAcknowledged { channels[index].congestion.lost(first.bytes, sentAt: first.at, now: now) }
   }
-
-  /// The upload that the user gave us, as a bucket that holds a twentieth of a second.
-  ///
-  /// Half of it is for children: who only repairs from us must not take what they live on.
-  private mutating func uploadAllows(_ bytes: Int, isChild: Bool) -> Bool {
-    let rate = Double(configuration.capacity.upload) / 8
-    guard rate > 0 else { return false }
-    uploadTokens = min(
-      Self.uploadBurst(configuration.capacity),
-      uploadTokens + rate * seconds(now - uploadRefilled)
-    )
-    uploadRefilled = now
-    let reserve = isChild ? 0 : Self.uploadBurst(configuration.capacity) / 2
-    return uploadTokens >= Double(bytes) + reserve
-  }
-
-  static func uploadBurst(_ capacity: Capacity) -> Double { max(Double(capacity.upload) / 8 / 20, 65_536) }
 
   // MARK: - Telling what we have
 

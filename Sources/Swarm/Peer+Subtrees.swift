@@ -153,7 +153,7 @@ extension Peer {
   /// Ends the datagram under way, and begins another to the same channel.
   mutating func split(to address: Address, _ remote: UInt32, lane: Lane) {
     counters.bytesOut &+= UInt64(outbox.pending)
-    uploadTokens -= Double(outbox.pending)
+    upload.take(outbox.pending, now: now)
     outbox.end(to: address, lane: lane)
     outbox.begin()
     WireFormat.appendChannel(remote, to: &outbox.heads)

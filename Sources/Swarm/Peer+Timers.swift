@@ -28,6 +28,7 @@ extension Peer {
     guard events.isEmpty else { return now }
     var next = nextSecond
     if let nextRepair { next = min(next, nextRepair) }
+    if let at = upload.nextTurn { next = min(next, at) }
     if let leaving { next = min(next, leaving + .milliseconds(3000), now + .milliseconds(20)) }
     for timer in timers { next = min(next, timer.at) }
     if let blocked = blockedUntil { next = min(next, blocked) }
@@ -54,6 +55,7 @@ extension Peer {
   public mutating func timeout(now: Duration) {
     self.now = now
     for index in channels.indices where !channels[index].isFree { timeout(index) }
+    if let at = upload.nextTurn, at <= now { shareUpload() }
     extendWhileOrphaned()
     repair()
     let due = timers.filter { $0.at <= now }

@@ -76,8 +76,7 @@ public struct Peer {
   var chunksThisSecond: UInt64 = 0
 
   // Sending within the upload that was given.
-  var uploadTokens: Double = 0
-  var uploadRefilled: Duration
+  var upload: UploadShare
 
   var leaving: Duration?
   /// Whether everything is done after ``leave(now:)``.
@@ -93,7 +92,7 @@ public struct Peer {
     self.numbers = numbers
     self.now = now
     began = now
-    uploadRefilled = now
+    upload = UploadShare(configuration.capacity, now: now)
     nextSecond = now + .seconds(1)
     do throws(IntegrityError) {
       let key = try Self.publicKey(configuration)
@@ -123,7 +122,6 @@ public struct Peer {
       chunkSize: configuration.chunkSize,
       signatureLength: unified == nil ? verifier.signatureLength : 0
     )
-    uploadTokens = Self.uploadBurst(configuration.capacity)
     random = configuration.seed.map { .seeded(RandomSource(seed: $0)) } ?? .system
     topologyRandom = RandomSource(seed: random.next())
     if configuration.role == .source { try beginSource() }

@@ -21,6 +21,8 @@ public struct PeerConfiguration {
   /// How many chunks we keep.
   public var window: UInt64 = 12_000
   public var capacity = Capacity(upload: 20_000_000)
+  /// What chunks on their way may do to the queues that they share.
+  public var congestion = CongestionProfile.live
   /// How long output waits for a missing chunk, and how long a queued one is worth sending.
   public var patience: Duration = .seconds(2)
   /// The most bytes of one datagram.
