@@ -97,10 +97,12 @@ extension Peer {
     unified?.parked.removeAll { chunks.contains($0.chunk) }
     for entry in parked where chunks.contains(entry.chunk) {
       guard let index = byLocal[entry.channel], channels[index].isOpen else { continue }
+      // How long it waited here was no delay of the way (RFC 6817, section 2.3).
+      let waited = UInt64(bitPattern: (now - entry.since).microseconds)
       unsafe readProvenData(
         index,
         entry.chunk,
-        sent: entry.sent,
+        sent: entry.sent &+ waited,
         payload: entry.payload.span.bytes,
         note: entry.note
       )
