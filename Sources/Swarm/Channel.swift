@@ -92,6 +92,7 @@ struct Channel {
 
   // Who it is.
   var hello: Hello?
+  var exchange = Exchange.Side()
 
   // What we get from it.
   var parentStripes: StripeSet = []

@@ -15,6 +15,10 @@ final class Directory: PeerDirectory {
     var isAttached: Bool?
     /// The channel to it, if there is one.
     var channel: Int?
+    /// Where a handshake has shown it to be.
+    var heardAt: Address?
+    /// Who named it, if nobody else than peer exchange did.
+    var hintedBy: Address?
     fileprivate var used: UInt64
     /// Where it was known before, which still leads to it.
     fileprivate var former: Address?
@@ -42,6 +46,10 @@ final class Directory: PeerDirectory {
     let reference = peer(at: contact.address, id: contact.id)
     return reference
   }
+
+  func knows(_ address: Address) -> Bool { byAddress[address] != nil }
+
+  var count: Int { entries.count }
 
   /// The number of the peer at an address; a new one for a peer that is not known.
   func peer(at address: Address, id: PeerID? = nil) -> PeerRef {

@@ -136,20 +136,6 @@ extension Address {
   fileprivate func isCredible(from observed: Address) -> Bool {
     let host = bytes.dropLast(2)
     if host.allSatisfy({ $0 == 0 }) { return false }
-    return tag != observed.tag || host == observed.bytes.dropLast(2) || observed.isPrivate
-  }
-
-  /// RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291: loopback, link-local and private addresses.
-  private var isPrivate: Bool {
-    switch (tag, count) {
-    case (Self.ipv4, 6):
-      let (first, second) = (self[0], self[1])
-      return first == 10 || first == 127 || first == 172 && second >> 4 == 1 || first == 192 && second == 168
-        || first == 169 && second == 254 || first == 100 && second >> 6 == 1
-    case (Self.ipv6, 18):
-      return self[0] >> 1 == 0x7E || self[0] == 0xFE && self[1] >> 6 == 2
-        || bytes.prefix(15).allSatisfy { $0 == 0 }
-    default: return true
-    }
+    return tag != observed.tag || host == observed.bytes.dropLast(2) || observed.network != .internet
   }
 }

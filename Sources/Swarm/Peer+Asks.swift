@@ -116,7 +116,8 @@ extension Peer {
     else { return }
     channels[index].pendingAsk = nil
     guard answer.isAccepted else {
-      events.append(.linkDown(channels[index].peer, .refused, redirect: candidates(answer.redirect)))
+      let redirect = candidates(answer.redirect, from: channels[index].address)
+      events.append(.linkDown(channels[index].peer, .refused, redirect: redirect))
       return
     }
     channels[index].claimed = pending.ask.purpose

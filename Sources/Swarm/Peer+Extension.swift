@@ -78,7 +78,7 @@ extension Peer {
       guard let bytes = reader.rest() else { return }
       var offset = 0
       guard let list = Extension.Suggestion.decode(bytes, at: &offset) else { return }
-      channels[index].farewell = candidates(list)
+      channels[index].farewell = candidates(list, from: channels[index].address)
     case .message:
       var reader = ByteReader(body)
       guard let epoch = try? reader.read(UInt32.self), reader.remaining <= TopologyContext.messageLimit,
@@ -160,6 +160,8 @@ extension Peer {
   private mutating func adopt(_ index: Int, as reference: PeerRef, instead old: PeerRef) {
     if directory[old]?.channel == index { directory[old]?.channel = nil }
     channels[index].peer = reference
+    if directory[reference]?.heardAt == nil { directory[reference]?.hintedBy = directory[old]?.hintedBy }
+    directory[reference]?.heardAt = channels[index].address
     if channels[index].pendingAsk != nil {
       channels[index].pendingAsk = nil
       events.append(.linkDown(old, .unreachable, redirect: [candidate(reference)]))

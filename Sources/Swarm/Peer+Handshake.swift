@@ -11,6 +11,11 @@ extension Peer {
       MessageType.request, MessageType.cancel, MessageType.choke, MessageType.unchoke,
     ])
     if unified != nil { set.insert(MessageType.integrity) }
+    if exchangePolicy != .off {
+      for type in [MessageType.pexRequest, MessageType.pexResponse4, MessageType.pexResponse6] {
+        set.insert(type)
+      }
+    }
     if !speaksPlain { set.insert(Message.extensionType) }
     return set
   }
@@ -143,14 +148,21 @@ extension Peer {
   mutating func connect(to peer: PeerRef) -> Int? {
     guard leaving == nil, let entry = directory[peer] else { return nil }
     if let index = entry.channel, !channels[index].isFree { return index }
-    guard !isBanned(entry.address), entry.address != me.address else { return nil }
+    guard !isBanned(entry.address), entry.address != me.address, let time = dialTime(entry) else {
+      return nil
+    }
     let local = numbers.take(using: &random)
     guard let index = makeChannel(local, address: entry.address, peer: peer, isInitiator: true) else {
       numbers.release(local)
       return nil
     }
     directory[peer]?.channel = index
-    sendHandshake(index)
+    if time > now {
+      channels[index].opened = time
+      channels[index].nextHandshake = time
+    } else {
+      sendHandshake(index)
+    }
     return index
   }
 
@@ -192,6 +204,7 @@ extension Peer {
   /// The other side has shown that it really is where it says.
   private mutating func open(_ index: Int) {
     channels[index].phase = .open
+    directory[channels[index].peer]?.heardAt = channels[index].address
     channels[index].nextHandshake = nil
     channels[index].nextPing = now + .seconds(1)
     if !hasConnected {

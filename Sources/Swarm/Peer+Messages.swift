@@ -91,8 +91,15 @@ extension Peer {
       case .integrity(let chunks, let hash):
         readHash(index, chunks, hash)
         hashed = chunks.lowerBound
-      case .pexRequest, .pexResponse4, .pexResponse6, .pexCertificate:
-        break
+      case .pexRequest: readPeerRequest(index)
+      case .pexResponse4(let host, let port):
+        readPeerHint(index, Address(ipv4: host, port: port))
+      case .pexResponse6(let host, let port):
+        readPeerHint(
+          index,
+          Address(ipv6: UInt64(truncatingIfNeeded: host >> 64), UInt64(truncatingIfNeeded: host), port: port)
+        )
+      case .pexCertificate: break
       }
       // The message may have ended the channel.
       guard index < channels.count, channels[index].local == local, channels[index].isOpen else { return }

@@ -25,7 +25,7 @@ extension Peer {
   }
 
   /// Decides whether a plain peer is served; where there is a topology it is its business.
-  private mutating func consider(_ index: Int) {
+  mutating func consider(_ index: Int) {
     let peer = channels[index].peer
     if topology != nil {
       events.append(

@@ -27,6 +27,7 @@ extension Peer {
   /// Lets the topology hear what has happened, until nothing is left to say or it was enough for one turn.
   mutating func settle() {
     flushBatches()
+    flushHints()
     var count = 0
     while count < Self.eventLimit, let event = events.removeFirst() {
       count += 1
@@ -129,7 +130,9 @@ extension Peer {
       timers.removeAll { $0.number == number }
       if timers.count < Self.timerLimit { timers.append((number, at)) }
     case .cancelTimer(let number): timers.removeAll { $0.number == number }
-    case .discover(let limit): notices.append(.discover(limit: limit))
+    case .discover(let limit):
+      notices.append(.discover(limit: limit))
+      askForPeers()
     case .advertise(let chunks, let peer):
       guard let index = channel(of: peer) else { return }
       sendHave(index, chunks)
@@ -207,8 +210,12 @@ extension Peer {
     }
   }
 
-  func candidates(_ suggestions: [Extension.Suggestion]) -> [Candidate] {
-    suggestions.filter { $0.contact.id != me.id }.map { suggestion in
+  /// Whom a peer at an address redirects us to; one on the Internet cannot send us into our own network.
+  func candidates(_ suggestions: [Extension.Suggestion], from address: Address) -> [Candidate] {
+    suggestions.filter { suggestion in
+      suggestion.contact.id != me.id
+        && (address.network != .internet || suggestion.contact.address.network == .internet)
+    }.map { suggestion in
       var candidate = candidate(directory.peer(for: suggestion.contact))
       candidate.isAttached = suggestion.isAttached
       return candidate

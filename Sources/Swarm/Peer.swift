@@ -37,6 +37,7 @@ public struct Peer {
   let began: Duration
 
   // Who tells us about the swarm.
+  var exchange = Exchange()
   var bootstrap: [Address] = []
   var descriptor: SwarmDescriptor?
   var signedDescriptor: [UInt8] = []
@@ -177,7 +178,11 @@ public struct Peer {
   /// Answers ``Notice/discover(limit:)`` with what a discovery found.
   public mutating func discovered(_ hints: [(address: Address, id: PeerID?)], now: Duration) {
     self.now = now
-    let candidates = hints.prefix(64).map { hint in candidate(directory.peer(at: hint.address, id: hint.id)) }
+    let candidates = hints.prefix(64).map { hint in
+      let peer = directory.peer(at: hint.address, id: hint.id)
+      directory[peer]?.hintedBy = nil
+      return candidate(peer)
+    }
     events.append(.discovered(candidates))
     settle()
   }

@@ -19,11 +19,14 @@ struct Foe {
   var datagrams = 0
   var bytes = 0
   var requests: [ChunkRange] = []
+  /// Peers that were named to it, and how often it was asked for some.
+  var named: [Address] = []
+  var peerRequests = 0
 
-  init(_ number: UInt32, host: UInt32? = nil) throws {
+  init(_ number: UInt32, host: UInt32? = nil, at address: Address? = nil) throws {
     let seed = [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 32)
     identity = try unsafe PeerIdentity(seed: seed.span.bytes)
-    address = Address(ipv4: 0xC633_6400 + (host ?? number), port: UInt16(4000 + number))
+    self.address = address ?? Address(ipv4: 0xC633_6400 + (host ?? number), port: UInt16(4000 + number))
     local = 0xF000 + number
   }
 
@@ -227,6 +230,10 @@ struct Foe {
       switch message {
       case .handshake(let view): if !view.isClosing { remote = view.source }
       case .request(let chunks): requests.append(chunks)
+      case .pexRequest: peerRequests += 1
+      case .pexResponse4(let host, let port): named.append(Address(ipv4: host, port: port))
+      case .pexResponse6(let host, let port):
+        named.append(Address(ipv6: UInt64(host >> 64), UInt64(truncatingIfNeeded: host), port: port))
       case .extensionMessage(let kind, let body):
         guard kind == Extension.Kind.ask.rawValue, let ask = Extension.Ask(body) else { continue }
         if asks.last?.number != ask.number { asks.append(ask) }

@@ -35,6 +35,10 @@ final class PlainPeer: Participant {
   let format: WireFormat
   /// Makes the stream, instead of watching it.
   let injects: Bool
+  /// Whom it names to those that ask for peers; nil for those that it talks to.
+  var names: [Address]?
+  /// What it was told by exchange; it asks when told to.
+  private(set) var told: [Address] = []
   /// Whether it asks for what others have.
   var asks = true
   private(set) var chunks: [UInt64: Chunk] = [:]
@@ -84,6 +88,11 @@ final class PlainPeer: Participant {
     while first > 0, chunks[first - 1] != nil { first -= 1 }
     while chunks[last + 1] != nil { last += 1 }
     return first...last
+  }
+
+  /// Asks all that it talks to for peers.
+  func askForPeers() {
+    for other in others where other.isProven { say(other) { WireFormat.appendPexRequest(to: &$0) } }
   }
 
   /// Ends its channels properly.
@@ -195,8 +204,17 @@ final class PlainPeer: Participant {
         chokes += 1
         other.isChoking = true
       case .unchoke: other.isChoking = false
-      case .ack, .cancel, .pexRequest: break
-      case .extensionMessage, .integrity, .pexResponse4, .pexResponse6, .pexCertificate: strange += 1
+      case .ack, .cancel: break
+      case .pexRequest:
+        let known = others.filter { $0.isProven && $0 !== other }.map(\.address)
+        say(other) { bytes in
+          for address in names ?? known {
+            let host = (0..<4).reduce(UInt32(0)) { $0 << 8 | UInt32(address[$1]) }
+            WireFormat.appendPexResponse(address: host, port: address.port ?? 0, to: &bytes)
+          }
+        }
+      case .pexResponse4(let host, let port): told.append(Address(ipv4: host, port: port))
+      case .extensionMessage, .integrity, .pexResponse6, .pexCertificate: strange += 1
       }
     }
   }
