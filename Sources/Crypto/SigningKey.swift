@@ -8,7 +8,7 @@ internal import COpenSSL
   /// The length of every signature, in bytes.
   package let signatureLength: Int
   package let publicMaterial: PublicKeyMaterial
-  private let key: PKey
+  let key: PKey
   private let operation: Operation
   private var message: [UInt8] = []
 

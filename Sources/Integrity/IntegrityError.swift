@@ -34,6 +34,12 @@ public enum IntegrityError: Error, Equatable, CustomStringConvertible {
   case numbersExhausted(path: String?)
   case numbersGivenOut
   case ledgerClosed
+  case notAnAuthority
+  case notTheirKey
+  case invalidMemberName(String)
+  case certificateTooLong(bytes: Int)
+  case certificateExpired
+  case invalidCertificateFile(path: String, reason: String)
 
   public var description: String {
     switch self {
@@ -105,6 +111,19 @@ public enum IntegrityError: Error, Equatable, CustomStringConvertible {
       "this key has no file to keep its chunk numbers in, and they were given out before; use a key file"
     case .ledgerClosed:
       "the chunk numbers of this key were given back; open them again"
+    case .notAnAuthority:
+      "the certificate is not that of a swarm's authority"
+    case .notTheirKey:
+      "the membership certificate is for another identity; give the file of the key that it was issued for"
+    case .invalidMemberName(let name):
+      "'\(name)' cannot be a member's name: use 1 to 48 letters, digits and signs of ASCII"
+    case .certificateTooLong(let bytes):
+      "a membership certificate of this stream would have \(bytes) bytes and 1,024 fit; "
+        + "use a shorter stream key: freshet key generate FILE"
+    case .certificateExpired:
+      "the certificate would be over before it began; check this machine's clock and the authority's age"
+    case .invalidCertificateFile(let path, let reason):
+      "\(path) cannot be used: \(reason)"
     }
   }
 

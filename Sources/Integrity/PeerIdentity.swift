@@ -12,7 +12,7 @@ public final class PeerIdentity: Sendable {
   public let publicKey: [UInt8]
   /// The peer's name: SHA-256 of its public key, 32 bytes.
   public let id: [UInt8]
-  private let key: Guarded<SigningKey>
+  let key: Guarded<SigningKey>
 
   /// Makes a new identity from the system's randomness.
   public static func generate() throws(IntegrityError) -> PeerIdentity {
@@ -29,7 +29,8 @@ public final class PeerIdentity: Sendable {
     )
   }
 
-  private init(_ key: consuming sending SigningKey) {
+  /// - Precondition: it is an Ed25519 key.
+  init(_ key: consuming sending SigningKey) {
     publicKey =
       switch key.publicMaterial {
       case .edwards(let bytes): bytes

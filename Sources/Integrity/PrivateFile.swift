@@ -32,6 +32,12 @@ enum PrivateFile {
     }
   }
 
+  /// Makes a folder that only its owner may look into; one that is there already will do.
+  static func createFolder(_ path: String) throws(IntegrityError) {
+    try IntegrityError.checkPath(path)
+    guard unsafe mkdir(path, 0o700) == 0 || errno == EEXIST else { throw failure(path, "created") }
+  }
+
   /// Puts a file in the place of another, so that at any time one of the two is there whole.
   ///
   /// Returns when the disk has it. Only one caller at a time may do this with one path.
@@ -128,5 +134,23 @@ enum PrivateFile {
     let descriptor = FileDescriptor(adopting: raw)
     // Some file systems have nothing to do here and say so.
     guard fsync(descriptor.raw) == 0 || errno == EINVAL else { throw failure(folder, "written") }
+  }
+}
+
+extension PrivateFile {
+  /// The most bytes of a file with a key or certificates.
+  private static let limit = 65_536
+
+  /// Reads a file that only its owner may read; `missing` says what to do when there is none.
+  static func load(_ path: String, missing: String) throws(IntegrityError) -> [UInt8] {
+    try IntegrityError.checkPath(path)
+    guard let file = try openExisting(path) else {
+      throw .file(path: path, action: "opened", reason: "there is no such file; \(missing)")
+    }
+    let mode = try status(file, path).st_mode & 0o777
+    guard mode & 0o077 == 0 else { throw .keyExposed(path: path, mode: mode) }
+    let text = try read(file, path, limit: limit)
+    guard text.count <= limit else { throw .invalidCertificateFile(path: path, reason: "it is too long") }
+    return text
   }
 }

@@ -23,6 +23,7 @@ package struct Broadcast {
   private let source: MediaSource
   private let feed: SourceFeed
   private let key: StreamKey
+  private let authority: CertificateAuthority?
   private var nextReport: Duration = .zero
   private var hasEnded = false
 
@@ -51,6 +52,7 @@ package struct Broadcast {
     key = try NodeError.integrity { () throws(IntegrityError) in
       if let path { try StreamKey.load(from: path) } else { try StreamKey.generate() }
     }
+    authority = try Self.authority(settings, key)
     let socket = try Self.listen(settings)
     host = try Host(settings.node, socket, clock: clock)
     source = MediaSource(
@@ -58,6 +60,21 @@ package struct Broadcast {
       options: MediaSource.Options(chunkSize: settings.chunkSize, loops: settings.loops)
     )
     feed = SourceFeed(source, waker: host.waker)
+  }
+
+  /// The authority of a stream for members only.
+  private static func authority(
+    _ settings: BroadcastSettings,
+    _ key: StreamKey
+  ) throws(NodeError) -> CertificateAuthority? {
+    guard let folder = settings.authority else { return nil }
+    return try NodeError.integrity { () throws(IntegrityError) in
+      let authority = try CertificateAuthority.load(from: folder)
+      guard authority.authority.swarmID == key.swarmID else {
+        throw .invalidCertificateFile(path: folder, reason: "it is the authority of another stream's key")
+      }
+      return authority
+    }
   }
 
   private static func listen(_ settings: BroadcastSettings) throws(NodeError) -> DatagramSocket {
@@ -94,6 +111,11 @@ package struct Broadcast {
     for warning in warnings { report(.warning(warning)) }
     let kind = source.isLive ? "live" : "paced by its timestamps"
     report(.sentence("broadcasting \(source.summary), \(kind), about \((rate / 1000).grouped) kbit/s"))
+    if let folder = settings.authority {
+      report(
+        .sentence("only members are answered: those with a certificate from 'freshet ca issue \(folder)'")
+      )
+    }
     for notice in source.notices { report(.sentence(notice)) }
     let copyRate = host.endpoint.peers[0].copyRate
     if let upload = settings.node.maxUpload, upload < copyRate {
@@ -156,6 +178,9 @@ package struct Broadcast {
       identity: identity,
       address: address
     )
+    configuration.membership = try NodeError.integrity { () throws(IntegrityError) in
+      try authority?.ownMembership(identity, now: host.unixOrigin + host.clock.now)
+    }
     configuration.key = key
     configuration.rate = rate
     configuration.window = window

@@ -83,7 +83,10 @@ package struct Join {
   }
 
   private func start(_ report: (NodeEvent) -> Void) throws(NodeError) {
-    let identity = try NodeError.integrity { () throws(IntegrityError) in try PeerIdentity.generate() }
+    let identity = try NodeError.integrity { () throws(IntegrityError) in
+      if let membership = settings.membership { return membership.identity }
+      return try PeerIdentity.generate()
+    }
     let bound = host.carrier.address
     let own =
       settings.node.advertised.isEmpty
@@ -97,6 +100,7 @@ package struct Join {
       identity: identity,
       address: own
     )
+    configuration.membership = settings.membership
     configuration.addressing = settings.link.addressing
     configuration.integrity = settings.link.integrity
     configuration.chunkSize = settings.link.chunkSize

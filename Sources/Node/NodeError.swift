@@ -40,7 +40,7 @@ package enum NodeError: Error, CustomStringConvertible {
       "the window would take \(bytes >> 20) MiB of memory; choose a shorter one with --window"
     case .noAnswer(let addresses, let time):
       "nobody answers at \(Self.list(addresses)) within \(Self.seconds(time)): the broadcast is over, "
-        + "or a firewall keeps its UDP packets back"
+        + "a firewall keeps its UDP packets back, or the swarm may be closed to all but members (--certificate)"
     case .noPlace(let time):
       "the peers of this link answer, but none of them has sent the stream within \(Self.seconds(time)); "
         + "try again later"

@@ -1,3 +1,4 @@
+package import Integrity
 package import PluginKit
 package import Swarm
 package import Wire
@@ -36,6 +37,8 @@ package struct BroadcastSettings {
   package var node: NodeSettings
   /// The key file; `nil` for a key that is made for this broadcast only.
   package var key: String?
+  /// The folder of the authority whose members alone are answered; `nil` for a stream that is open to all.
+  package var authority: String?
   package var topology = "tree"
   package var topologyParameters = ""
   package var listen = Swarm.Link.Endpoint.address(Address(ipv4: 0, port: Swarm.Link.defaultPort))
@@ -70,6 +73,8 @@ package struct JoinSettings {
   /// None for a peer that only relays.
   package var outputs: [Output] = []
   package var relays = true
+  /// What a stream for members only asks for.
+  package var membership: Membership?
   /// `nil` for any free port of the family that the link's hosts have.
   package var listen: Swarm.Link.Endpoint?
   /// How long the link's peers may take to answer.

@@ -92,6 +92,7 @@ struct Channel {
 
   // Who it is.
   var hello: Hello?
+  var member: Member?
   var exchange = Exchange.Side()
 
   // What we get from it.

@@ -19,6 +19,8 @@ struct Exchange {
   static let freshness: Duration = .seconds(60)
   /// The most peers that one answer names, and that are taken from one.
   static let answerLimit = 8
+  /// After so many bad certificates the rest of an answer is not looked at (section 12.2.2).
+  static let defectiveLimit = 3
   /// How often one peer is answered.
   static let answerInterval: Duration = .seconds(10)
   /// How often one peer is asked, how many are asked at once, and how long an answer may take.
@@ -42,6 +44,8 @@ struct Exchange {
     var asked: Duration?
     /// Addresses that came since then.
     var taken = 0
+    /// Certificates among them that were none.
+    var defective = 0
     var answered: Duration?
   }
 

@@ -18,6 +18,7 @@ struct Newcomers {
     var local: UInt32
     var supported: MessageSet
     var window: UInt64
+    var member: Member?
     var since: Duration
   }
 
@@ -30,6 +31,8 @@ struct Newcomers {
   private var byOrigin: [Origin: UInt32] = [:]
   /// By age; numbers that are not in ``byLocal`` any more count for nothing.
   private var order = Ring<UInt32>()
+
+  var isEmpty: Bool { byLocal.isEmpty }
 
   func contains(_ local: UInt32) -> Bool { byLocal[local] != nil }
 

@@ -1,3 +1,4 @@
+import Integrity
 import PluginKit
 import Wire
 
@@ -15,14 +16,24 @@ extension Peer {
     if let last = channels[index].exchange.answered, now - last < Exchange.answerInterval { return }
     channels[index].exchange.answered = now
     var named: [Address] = []
+    var answer: [UInt8] = []
     for other in channels.indices.filter({ mayName($0, to: index) }).shuffled(using: &random) {
-      guard named.count < Exchange.answerLimit else { break }
-      if !named.contains(channels[other].address) { named.append(channels[other].address) }
+      let address = channels[other].address
+      guard named.count < Exchange.answerLimit, !named.contains(address) else { continue }
+      let before = answer.count
+      if let der = channels[other].certificateOfPlace {
+        unsafe WireFormat.appendPexCertificate(der.span.bytes, to: &answer)
+      } else {
+        address.appendExchanged(to: &answer)
+      }
+      if answer.count + WireFormat.channelSize > configuration.datagramLimit {
+        answer.removeSubrange(before...)
+        break
+      }
+      named.append(address)
     }
     guard !named.isEmpty else { return }
-    send(index) { bytes in
-      for address in named { address.appendExchanged(to: &bytes) }
-    }
+    send(index) { $0 += answer }
   }
 
   /// Whether a peer is live, of use, and no secret to the one who asks.
@@ -31,8 +42,13 @@ extension Peer {
     guard other != asker, channel.isOpen, channel.address != channels[asker].address,
       now - channel.lastHeard <= Exchange.freshness, channel.hello?.capacity.upload != 0
     else { return false }
+    if channel.certificateOfPlace != nil {
+      return channels[asker].understands(MessageType.pexCertificate)
+        && channel.address.mayBeTold(to: channels[asker].address)
+    }
     let type = channel.address.tag == Address.ipv4 ? MessageType.pexResponse4 : MessageType.pexResponse6
-    return channels[asker].understands(type) && isExchangeable(channel.address, channels[asker].address)
+    return isAdmitted(other) && channels[asker].understands(type)
+      && isExchangeable(channel.address, channels[asker].address)
   }
 
   /// Whether a bare address may be told between us and a peer.
@@ -54,26 +70,29 @@ extension Peer {
     for index in willing.shuffled(using: &random).prefix(Exchange.askLimit) {
       channels[index].exchange.asked = now
       channels[index].exchange.taken = 0
+      channels[index].exchange.defective = 0
       send(index) { bytes in WireFormat.appendPexRequest(to: &bytes) }
     }
   }
 
   /// Takes in an address that was asked for; it is a hint until a handshake has shown that it is more.
   mutating func readPeerHint(_ index: Int, _ address: Address) {
-    guard isAwaited(index) else { return }
+    guard isAwaitedHint(index) else { return }
     guard isExchangeable(address, channels[index].address) else { return }
     note(hint: address, from: index)
   }
 
-  private mutating func isAwaited(_ index: Int) -> Bool {
-    guard exchangePolicy != .off, let asked = channels[index].exchange.asked,
-      now - asked <= Exchange.patience, channels[index].exchange.taken < Exchange.answerLimit
+  /// Whether a name answers our question, and is not one too many.
+  mutating func isAwaitedHint(_ index: Int) -> Bool {
+    let side = channels[index].exchange
+    guard exchangePolicy != .off, let asked = side.asked, now - asked <= Exchange.patience,
+      side.taken < Exchange.answerLimit, side.defective < Exchange.defectiveLimit
     else { return false }
     channels[index].exchange.taken += 1
     return true
   }
 
-  private mutating func note(hint address: Address, from index: Int) {
+  mutating func note(hint address: Address, from index: Int) {
     guard address != me.address, address != configuration.address, !isBanned(address),
       exchange.hints.count < Exchange.hintLimit
     else { return }
@@ -145,6 +164,11 @@ extension Peer {
     if entry.heardAt == entry.address || bootstrap.contains(entry.address) { return now }
     return exchange.dials.take(now: now)
   }
+}
+
+extension Channel {
+  /// The certificate that vouches for the other side's address.
+  fileprivate var certificateOfPlace: [UInt8]? { member?.address == address ? member?.certificate.der : nil }
 }
 
 extension Address {

@@ -26,7 +26,16 @@ extension Peer {
     channels[index].helloTries += 1
     let wait = max(Duration.milliseconds(60), channel.congestion.timeout * 2)
     channels[index].nextHello = now + min(wait * (1 << min(channels[index].helloTries - 1, 3)), .seconds(1))
-    sendExtension(index, .hello, body)
+    // Who answered us may not have had room for its certificate; so the answering side shows it here too.
+    let certificate = channel.isInitiator ? nil : configuration.membership?.certificate.der
+    send(index) { bytes in
+      if let certificate { unsafe WireFormat.appendPexCertificate(certificate.span.bytes, to: &bytes) }
+      unsafe WireFormat.appendExtension(
+        kind: Extension.Kind.hello.rawValue,
+        body: body.span.bytes,
+        to: &bytes
+      )
+    }
   }
 
   var ownCapacity: Capacity {
@@ -125,6 +134,12 @@ extension Peer {
     }
     guard message.hello.id != me.id else {
       sayGoodbye(index, redirect: [])
+      lose(index, .unreachable)
+      return
+    }
+    guard let isMember = isMember(index, message.hello.id) else { return }
+    guard isMember else {
+      counters.rejected += 1
       lose(index, .unreachable)
       return
     }

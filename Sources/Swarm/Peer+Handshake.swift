@@ -16,6 +16,7 @@ extension Peer {
         set.insert(type)
       }
     }
+    if configuration.membership != nil { set.insert(MessageType.pexCertificate) }
     if !speaksPlain { set.insert(Message.extensionType) }
     return set
   }
@@ -86,6 +87,7 @@ extension Peer {
     channels[index].remote = newcomer.remote
     channels[index].supported = newcomer.supported
     channels[index].theirWindow = newcomer.window
+    channels[index].member = newcomer.member
     channels[index].opened = newcomer.since
     open(index)
     return index
@@ -98,12 +100,15 @@ extension Peer {
     guard leaving == nil, !isBanned(address), reader.nextType == MessageType.handshake,
       case .handshake(let view)? = try reader.next(plainFormat), agrees(view, as: .initiator)
     else { return }
+    let member = try configuration.membership == nil ? nil : readMember(&reader, from: address)
+    guard configuration.membership == nil || member != nil else { return }
+    let length = reader.offset
     // What else a first datagram may carry is little and can wait; the rest is heavy and must not be there.
     let known = channels.first { channel in
       !channel.isFree && !channel.isInitiator && channel.address == address && channel.remote == view.source
     }
     if let local = known?.local ?? newcomers.local(of: address, view.source) {
-      sendAnswer(from: local, to: address, view.source)
+      sendAnswer(from: local, to: address, view.source, within: length)
       return
     }
     let local = numbers.take(using: &random)
@@ -114,11 +119,12 @@ extension Peer {
         local: local,
         supported: view.understood,
         window: plainFormat.chunks(inDiscardWindow: view.discardWindow ?? .max),
+        member: member,
         since: now
       )
     )
     if let evicted { numbers.release(evicted) }
-    sendAnswer(from: local, to: address, view.source)
+    sendAnswer(from: local, to: address, view.source, within: length)
   }
 
   /// Where strangers hold all channels that they can, the one that has been of no use for longest makes room.
@@ -135,10 +141,17 @@ extension Peer {
     free(index)
   }
 
-  private mutating func sendAnswer(from local: UInt32, to address: Address, _ remote: UInt32) {
+  /// Answers a first handshake; our certificate goes along where the answer is no longer than what came.
+  private mutating func sendAnswer(
+    from local: UInt32,
+    to address: Address,
+    _ remote: UInt32,
+    within limit: Int
+  ) {
     outbox.begin()
     WireFormat.appendChannel(remote, to: &outbox.heads)
     WireFormat.appendHandshake(source: local, options(.responder), to: &outbox.heads)
+    if outbox.pending + certificateLength <= limit { appendCertificate(to: &outbox.heads) }
     counters.bytesOut &+= UInt64(outbox.pending)
     outbox.end(to: address)
   }
@@ -169,7 +182,11 @@ extension Peer {
   mutating func sendHandshake(_ index: Int) {
     let options = options(.initiator)
     let local = channels[index].local
-    send(index) { bytes in WireFormat.appendHandshake(source: local, options, to: &bytes) }
+    let certificate = configuration.membership?.certificate.der
+    send(index) { bytes in
+      WireFormat.appendHandshake(source: local, options, to: &bytes)
+      if let certificate { unsafe WireFormat.appendPexCertificate(certificate.span.bytes, to: &bytes) }
+    }
     channels[index].handshakeTries += 1
     let wait = Duration.milliseconds(100) * (1 << min(channels[index].handshakeTries - 1, 3))
     channels[index].nextHandshake = now + wait
@@ -193,6 +210,9 @@ extension Peer {
     }
     channels[index].supported = view.understood
     channels[index].theirWindow = plainFormat.chunks(inDiscardWindow: view.discardWindow ?? .max)
+    if configuration.membership != nil {
+      channels[index].member = try readMember(&reader, from: channels[index].address)
+    }
     if channels[index].handshakeTries == 1 {
       channels[index].congestion.measured(now - channels[index].opened)
     }
@@ -215,7 +235,7 @@ extension Peer {
       // The responder's hello answers the initiator's, which is about to be read.
       if channels[index].isInitiator {
         sendHello(index)
-      } else {
+      } else if isAdmitted(index) {
         channels[index].nextHello = now + .milliseconds(60)
       }
     } else {

@@ -30,6 +30,7 @@ extension Peer {
         counters.rejected += 1
         return
       }
+      guard mayRead(type, index) else { continue }
       switch message {
       case .handshake(let view):
         if view.isClosing {
@@ -99,7 +100,7 @@ extension Peer {
           index,
           Address(ipv6: UInt64(truncatingIfNeeded: host >> 64), UInt64(truncatingIfNeeded: host), port: port)
         )
-      case .pexCertificate: break
+      case .pexCertificate(let der): readCertificate(index, der)
       }
       // The message may have ended the channel.
       guard index < channels.count, channels[index].local == local, channels[index].isOpen else { return }

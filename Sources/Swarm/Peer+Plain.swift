@@ -6,6 +6,10 @@ extension Peer {
   /// The other side speaks the RFC and nothing else.
   mutating func becomePlain(_ index: Int) {
     guard channels[index].speech == .unknown else { return }
+    guard isAdmitted(index) else {
+      lose(index, .unreachable)
+      return
+    }
     channels[index].speech = .plain
     channels[index].nextHello = nil
     let peer = channels[index].peer

@@ -176,6 +176,7 @@ extension Peer {
     banned.removeAll { $0.until <= now }
     reviewPlain()
     forgetParked()
+    reviewMembers()
     reviewExchange()
     while let local = newcomers.removeExpired(now) { numbers.release(local) }
     let floor = liveFloor

@@ -38,6 +38,7 @@ public struct Peer {
 
   // Who tells us about the swarm.
   var exchange = Exchange()
+  var gate = Gate()
   var bootstrap: [Address] = []
   var descriptor: SwarmDescriptor?
   var signedDescriptor: [UInt8] = []

@@ -31,6 +31,8 @@ public struct PeerConfiguration {
   public var clockOffset: Duration = .zero
   /// Makes everything random repeatable, for simulations; without one the system's randomness is used.
   public var seed: UInt64?
+  /// What shows that we belong to a closed swarm, for our `identity`; nil in an open one.
+  public var membership: Membership?
   /// With whom addresses are exchanged; a source that does not say exchanges none, others do in private networks.
   public var exchange: PeerExchange?
   /// Whether a decoder can begin with this chunk.

@@ -18,7 +18,7 @@ package struct Command: Sendable {
   /// What to type, and what for.
   package let examples: [(line: String, purpose: String)]
 
-  package static let all = [broadcast, join, inspect, plugins, generateKey]
+  package static let all = [broadcast, join, inspect, plugins, generateKey] + membership
 
   static let broadcast = Command(
     name: "broadcast",
@@ -36,7 +36,8 @@ package struct Command: Sendable {
       """,
     options: [
       Settings.listen.option, Settings.advertise.option, Settings.topology.option, Settings.transport.option,
-      Settings.key.option, Settings.integrity.option, Settings.addressing.option, Settings.window.option,
+      Settings.key.option, Settings.authority.option, Settings.integrity.option, Settings.addressing.option,
+      Settings.window.option,
       Settings.chunkSize.option,
       Settings.maxUpload.option, Settings.loop.option, Settings.duration.option, Settings.stats.option,
     ] + Settings.common,
@@ -58,7 +59,8 @@ package struct Command: Sendable {
       """,
     options: [
       Settings.output.option, Settings.play.option, Settings.noRelay.option, Settings.listenAsViewer.option,
-      Settings.advertise.option, Settings.maxUpload.option, Settings.duration.option, Settings.stats.option,
+      Settings.advertise.option, Settings.certificate.option, Settings.identity.option,
+      Settings.maxUpload.option, Settings.duration.option, Settings.stats.option,
     ] + Settings.common,
     examples: [
       ("freshet join 'ppspp://…' --play", "watch it in ffplay or mpv"),

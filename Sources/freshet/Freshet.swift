@@ -16,6 +16,7 @@ enum Freshet {
       case .join(let options): try Run.join(options)
       case .inspect(let options): try Inspection.run(options, environment: environment)
       case .plugins(let libraries): try say(PluginList.text(Run.plugins(libraries: libraries)))
+      case .members(let task): try say(task.run())
       case .generateKey(let path, let algorithm):
         let key = try StreamKey.create(algorithm, at: path)
         try say(

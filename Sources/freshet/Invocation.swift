@@ -10,6 +10,7 @@ package enum Invocation {
   case inspect(InspectOptions)
   case plugins(libraries: [String])
   case generateKey(path: String, SignatureAlgorithm)
+  case members(MembersTask)
 
   /// Reads the arguments behind the program's own name.
   package init(arguments: [String], environment: [String: String] = [:]) throws(UsageError) {
@@ -57,7 +58,11 @@ package enum Invocation {
     case Command.plugins.name: self = .plugins(libraries: try values.all(Settings.plugin))
     case Command.generateKey.name:
       self = .generateKey(path: try Read.file(values.operands[0]), try values.value(Settings.algorithm))
-    default: preconditionFailure("\(command.name) is declared and not read")
+    default:
+      guard let task = try MembersTask(command, values) else {
+        preconditionFailure("\(command.name) is declared and not read")
+      }
+      self = .members(task)
     }
   }
 
@@ -73,7 +78,8 @@ package enum Invocation {
       if let exact = twoWords.first(where: { $0.name == "\(first) \(second)" }) {
         return (exact, rest.dropFirst())
       }
-      throw UsageError("there is no command '\(first) \(second)', only '\(command.name)'")
+      let known = twoWords.map { "'\($0.name)'" }.joined(separator: ", ")
+      throw UsageError("there is no command '\(first) \(second)', only \(known)")
     }
     if first.hasPrefix("-") {
       throw UsageError("the command comes first: freshet COMMAND \(first) …; see 'freshet help'")
@@ -81,7 +87,7 @@ package enum Invocation {
     if first.lowercased().hasPrefix("ppspp:") {
       throw UsageError("to watch a link, write: freshet join '\(first)' --play")
     }
-    let names = Command.all.map(\.name) + ["help", "key", "version"]
+    let names = Command.all.map(\.name) + ["help", "key", "ca", "version"]
     let guess = Suggestion.phrase(first, among: names)
     throw UsageError(
       "there is no command '\(first)'" + (guess.isEmpty ? "; 'freshet help' lists them" : guess)

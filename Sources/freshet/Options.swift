@@ -71,6 +71,8 @@ package struct BroadcastOptions: Hashable, Sendable {
   package var transport: PluginChoice
   /// The key file; nil for a key that is made for this broadcast only.
   package var key: String?
+  /// The folder of the authority whose members alone are answered.
+  package var authority: String?
   package var integrity: IntegrityChoice
   package var addressing: ChunkAddressing
   package var window: Duration
@@ -101,6 +103,10 @@ package struct BroadcastOptions: Hashable, Sendable {
       if let scheme = listen.transport { transport = PluginChoice(name: scheme) }
     }
     key = try values.optional(Settings.key)
+    authority = try values.optional(Settings.authority)
+    if authority != nil, key == nil {
+      throw UsageError("--ca needs --key FILE: members have certificates for the stream of one key")
+    }
     integrity = try values.value(Settings.integrity)
     addressing = try values.value(Settings.addressing)
     window = try values.value(Settings.window)
@@ -118,6 +124,9 @@ package struct JoinOptions: Hashable, Sendable {
   package var relays: Bool
   /// Where to listen; nil for any free port of the family that the link's host has.
   package var listen: ListenAddress?
+  /// The membership of a closed stream, and the key that it is for if that is not in the same file.
+  package var certificate: String?
+  package var identity: String?
   package var common: CommonOptions
 
   init(_ values: Values) throws(UsageError) {
@@ -126,6 +135,11 @@ package struct JoinOptions: Hashable, Sendable {
     plays = try values.isOn(Settings.play)
     relays = try !values.isOn(Settings.noRelay)
     listen = try values.optional(Settings.listenAsViewer)
+    certificate = try values.optional(Settings.certificate)
+    identity = try values.optional(Settings.identity)
+    if identity != nil, certificate == nil {
+      throw UsageError("--identity goes with --certificate FILE; a stream that is open to all needs neither")
+    }
     common = try CommonOptions(values)
     guard relays || plays || output != nil else {
       throw UsageError("with --no-relay there is nothing to do: add --play or --output FILE, or leave it out")

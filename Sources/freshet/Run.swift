@@ -1,4 +1,5 @@
 import Glibc
+import Integrity
 import Node
 import PluginKit
 import Swarm
@@ -17,6 +18,7 @@ enum Run {
       node: try node(options.transport, plugins, options.common)
     )
     settings.key = options.key
+    settings.authority = options.authority
     settings.topology = options.topology.name
     settings.topologyParameters = options.topology.parameters
     settings.listen = options.listen.endpoint
@@ -50,6 +52,16 @@ enum Run {
     case nil: break
     }
     if options.plays { settings.outputs.append(.player) }
+    if let path = options.certificate {
+      let identity = try options.identity.map { path throws(IntegrityError) in
+        try PeerIdentity.load(from: path)
+      }
+      let membership = try Membership.load(from: path, identity: identity, at: MembersTask.unixTime)
+      guard membership.authority.swarmID == options.link.swarmID else {
+        throw CommandError("\(path) is the membership of another stream than the link's")
+      }
+      settings.membership = membership
+    }
     settings.relays = options.relays
     settings.listen = options.listen?.endpoint
     var reporter = try Reporter(isSource: false, options.common)

@@ -21,6 +21,9 @@ struct Foe {
   var requests: [ChunkRange] = []
   /// Peers that were named to it, and how often it was asked for some.
   var named: [Address] = []
+  var certificates: [[UInt8]] = []
+  var haves = 0
+  var chunks = 0
   var peerRequests = 0
 
   init(_ number: UInt32, host: UInt32? = nil, at address: Address? = nil) throws {
@@ -83,11 +86,16 @@ struct Foe {
     allowsExtensions: true
   )
 
-  /// Sends a first handshake.
-  mutating func knock(_ victim: inout Peer, now: Duration) throws {
+  func firstDatagram() throws -> [UInt8] {
     var datagram: [UInt8] = []
     WireFormat.appendChannel(0, to: &datagram)
     WireFormat.appendHandshake(source: local, try Self.options(initiator: true), to: &datagram)
+    return datagram
+  }
+
+  /// Sends a first handshake.
+  mutating func knock(_ victim: inout Peer, now: Duration) throws {
+    let datagram = try firstDatagram()
     victim.receive(datagram.span, from: address, now: now)
     try hear(&victim, now: now)
   }
@@ -231,6 +239,9 @@ struct Foe {
       case .handshake(let view): if !view.isClosing { remote = view.source }
       case .request(let chunks): requests.append(chunks)
       case .pexRequest: peerRequests += 1
+      case .pexCertificate(let der): certificates.append(unsafe der.withUnsafeBytes { unsafe Array($0) })
+      case .have: haves += 1
+      case .data: chunks += 1
       case .pexResponse4(let host, let port): named.append(Address(ipv4: host, port: port))
       case .pexResponse6(let host, let port):
         named.append(Address(ipv6: UInt64(host >> 64), UInt64(truncatingIfNeeded: host), port: port))
