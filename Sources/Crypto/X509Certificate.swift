@@ -168,7 +168,7 @@ internal import COpenSSL
     issuer: borrowing X509Certificate,
     _ key: borrowing SigningKey
   ) throws(CryptoError) -> X509Certificate {
-    let certificate = try make(contents, PKey.publicKey(.ed25519, .ed25519(subject)))
+    let certificate = try make(contents, PKey.publicKey(.ed25519, .edwards(subject)))
     let isComplete =
       unsafe X509_set_issuer_name(certificate.pointer, X509_get_subject_name(issuer.pointer)) == 1
     guard isComplete, unsafe certificate.extend(contents, issuer: issuer.pointer), certificate.sign(key)

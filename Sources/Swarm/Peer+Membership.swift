@@ -152,7 +152,7 @@ struct Gate {
     now: Duration
   ) -> Member? {
     guard der.byteCount <= MembershipCertificate.maximumLength else { return nil }
-    let hash = SHA256.hash(der)
+    let hash = HashFunction.sha256.hash(der)
     if let member = known[hash] { return member.certificate.isValid(at: unixTime) ? member : nil }
     guard full - now <= Self.interval * Self.burst else { return nil }
     full = max(full, now) + Self.interval

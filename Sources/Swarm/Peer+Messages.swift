@@ -124,7 +124,7 @@ extension Peer {
       return 64 + queued + channels[index].flight.count + (channels[index].weChoke ? 4096 : 0)
     case MessageType.cancel: return 64 + queued
     case MessageType.choke, MessageType.unchoke: return 64 + missing.count
-    case Message.extensionType: return 4096
+    case Message.extensionType, MessageType.pexCertificate: return 4096
     default: return 64
     }
   }

@@ -1,10 +1,11 @@
 import Integrity
 
-/// Trees accept only what is theirs; whatever is read as a swarm id must be written as what it was read from, and no key may accept noise.
+/// Trees accept only what is theirs, and so do authorities; whatever is read as a swarm id must be written as what it was read from, and no key may accept noise.
 @c(LLVMFuzzerTestOneInput)
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   let input = UnsafeRawBufferPointer(start: start, count: count)
   Trees.source.feed(input)
+  Certificates.feed(input)
   let text = String(decoding: input, as: UTF8.self)
   if let id = try? SwarmID(base64URL: text) {
     precondition(id.base64URL == text, "the text changed on the way")
