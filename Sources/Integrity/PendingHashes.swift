@@ -57,6 +57,11 @@ public struct PendingHashes: Sendable {
     nodes.firstIndex(of: node.rawValue).map { hashes.digest(at: $0 * function.length, function.length) }
   }
 
+  /// Whether the hash of each of some chunks was sent; looks through all of them, so ask for a subtree at most.
+  public func holdsEach(of chunks: ChunkRange) -> Bool {
+    chunks.allSatisfy { nodes.contains(Bin.leaf($0).rawValue) }
+  }
+
   /// The nodes, the first to come first.
   var arrivals: [Bin] {
     (nodes[oldest...] + nodes[..<oldest]).compactMap { Bin(rawValue: $0) }

@@ -303,6 +303,7 @@ extension Peer {
     byLocal[channel.local] = nil
     numbers.release(channel.local)
     channels[index].phase = .free
+    abandonParked(of: channel.local)
     if directory[channel.peer]?.channel == index { directory[channel.peer]?.channel = nil }
     parents.removeAll { $0.peer == channel.peer }
     reassign(from: index)

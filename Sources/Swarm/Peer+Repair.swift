@@ -109,6 +109,17 @@ extension Peer {
     nextRepair = min(nextRepair ?? time, time)
   }
 
+  /// Looks for a chunk that was taken for as good as here, and is not.
+  mutating func seek(_ chunk: UInt64) {
+    guard let expected, chunk < expected, chunk >= max(nextRead ?? 0, window.first),
+      !window.contains(chunk), missing.count < Self.missingLimit
+    else { return }
+    let place = missing.firstIndex { $0.chunk >= chunk } ?? missing.endIndex
+    guard place == missing.endIndex || missing[place].chunk != chunk else { return }
+    missing.insert(MissingChunk(chunk: chunk, since: now, next: now), at: place)
+    nextRepair = now
+  }
+
   /// What those we may pull from have, and have had for long enough that it should have come by push.
   mutating func extendHorizon() {
     guard lastChunk.map({ (expected ?? 0) <= $0 }) ?? true else { return }

@@ -49,7 +49,14 @@ extension Peer {
     guard let hashes = channels[index].hashes, unified?.subtrees.contains(chunk) == true else { return }
     unified?.subtrees.learn(chunk, from: hashes)
     guard let subtree = unified?.subtrees[chunk] else { return }
-    if subtree.hasAllHashes { channels[index].hashes?.removeAll() }
+    if subtree.hasAllHashes {
+      channels[index].hashes?.removeAll()
+    } else if hashes.holdsEach(of: subtree.munro) {
+      // All were sent, and they do not lead to the munro.
+      channels[index].hashes?.removeAll()
+      lied(index)
+      return
+    }
     unpark(subtree.munro)
   }
 
@@ -77,7 +84,10 @@ extension Peer {
   /// Keeps a chunk until its hashes come, and sees to it that they are asked for.
   private mutating func park(_ index: Int, _ chunk: UInt64, sent: UInt64, payload: RawSpan, note: UInt64) {
     guard let state = unified, !state.parked.contains(where: { $0.chunk == chunk }) else { return }
-    if state.parked.count >= UnifiedMerkleState.parkedLimit { unified?.parked.removeFirst() }
+    if state.parked.count >= UnifiedMerkleState.parkedLimit, let oldest = state.parked.first {
+      unified?.parked.removeFirst()
+      seek(oldest.chunk)
+    }
     unified?.parked.append(
       UnifiedMerkleState.Parked(
         channel: channels[index].local,
@@ -88,7 +98,6 @@ extension Peer {
         since: now
       )
     )
-    channels[index].lastProgress = now
     look(upTo: chunk, at: now + Self.reorderGrace)
   }
 
@@ -96,7 +105,10 @@ extension Peer {
     guard let parked = unified?.parked, parked.contains(where: { chunks.contains($0.chunk) }) else { return }
     unified?.parked.removeAll { chunks.contains($0.chunk) }
     for entry in parked where chunks.contains(entry.chunk) {
-      guard let index = byLocal[entry.channel], channels[index].isOpen else { continue }
+      guard let index = byLocal[entry.channel], channels[index].isOpen else {
+        seek(entry.chunk)
+        continue
+      }
       // How long it waited here was no delay of the way (RFC 6817, section 2.3).
       let waited = UInt64(bitPattern: (now - entry.since).microseconds)
       unsafe readProvenData(
@@ -113,6 +125,13 @@ extension Peer {
   mutating func forgetParked() {
     let limit = now - configuration.patience
     unified?.parked.removeAll { $0.since < limit }
+  }
+
+  /// A channel ends: what it sent without hashes that fit is asked for elsewhere.
+  mutating func abandonParked(of local: UInt32) {
+    guard let parked = unified?.parked, parked.contains(where: { $0.channel == local }) else { return }
+    unified?.parked.removeAll { $0.channel == local }
+    for entry in parked where entry.channel == local { seek(entry.chunk) }
   }
 
   // MARK: - Sending
