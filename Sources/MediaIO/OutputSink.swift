@@ -9,6 +9,8 @@ public final class OutputSink: Sendable {
   public enum Destination: Sendable, Equatable {
     /// Created anew; what it held before is gone.
     case file(String)
+    /// The same with every byte as it came, null packets too, from the first chunk on.
+    case archive(String)
     case standardOutput
     /// ffplay or mpv, whichever is installed.
     case player
@@ -58,10 +60,12 @@ public final class OutputSink: Sendable {
 
   private let state: Monitor<State>
   private let name: String
+  private let isArchive: Bool
 
-  private init(_ state: Monitor<State>, name: String) {
+  private init(_ state: Monitor<State>, name: String, isArchive: Bool) {
     self.state = state
     self.name = name
+    self.isArchive = isArchive
   }
 
   /// Opens the destination and starts to write what comes.
@@ -77,7 +81,7 @@ public final class OutputSink: Sendable {
     let descriptor: Int32
     let name: String
     switch destination {
-    case .file(let path):
+    case .file(let path), .archive(let path):
       descriptor = try create(path)
       name = "'\(path)'"
     case .standardOutput:
@@ -115,7 +119,8 @@ public final class OutputSink: Sendable {
       if descriptor != STDOUT_FILENO { close(descriptor) }
       throw MediaError("cannot write to \(name): no thread to do it with")
     }
-    return OutputSink(state, name: name)
+    let isArchive = if case .archive = destination { true } else { false }
+    return OutputSink(state, name: name, isArchive: isArchive)
   }
 
   private static func create(_ path: String) throws(MediaError) -> Int32 {
@@ -145,10 +150,11 @@ public final class OutputSink: Sendable {
   /// - Returns: false when nothing is written any more; `statistics` says why.
   @discardableResult
   public func write(_ chunk: RawSpan, isEntry: Bool) -> Bool {
-    let bytes = Self.withoutNullPackets(chunk)
+    let bytes =
+      isArchive ? unsafe chunk.withUnsafeBytes { unsafe [UInt8]($0) } : Self.withoutNullPackets(chunk)
     return state.change { state in
       guard state.statistics.failure == nil, state.deadline == nil else { return false }
-      if !state.hasStarted {
+      if !state.hasStarted, !isArchive {
         let now = monotonicNow()
         let first = state.firstOffer ?? now
         state.firstOffer = first
@@ -183,7 +189,7 @@ public final class OutputSink: Sendable {
     let nanoseconds = max(0, min(seconds, 3600)) &* 1_000_000_000 &+ attoseconds / 1_000_000_000
     state.change { state in
       state.playerPatience = 2 &* nanoseconds
-      state.isCut = isCut
+      state.isCut = isCut && !isArchive
       state.deadline = state.deadline ?? monotonicNow() &+ nanoseconds
     }
     _ = state.wait { $0.isDone ? () : nil }

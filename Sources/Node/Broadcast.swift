@@ -26,6 +26,7 @@ package struct Broadcast {
   private let authority: CertificateAuthority?
   private var nextReport: Duration = .zero
   private var hasEnded = false
+  private var outlet: Outlet
 
   /// Broadcasts until the input is over, the time is over, or a signal comes.
   ///
@@ -39,10 +40,14 @@ package struct Broadcast {
     do throws(NodeError) {
       try broadcast.run(report)
     } catch {
+      broadcast.outlet.finish(isWhole: false, on: nil)
       report(.summary(broadcast.host.summary()))
       throw error
     }
+    broadcast.outlet.finish(isWhole: true, on: nil)
+    broadcast.host.tellRoot(of: broadcast.outlet, chunkSize: settings.chunkSize, report)
     report(.summary(broadcast.host.summary()))
+    if let failure = broadcast.outlet.failure { throw .output(failure) }
   }
 
   private init(_ settings: BroadcastSettings) throws(NodeError) {
@@ -60,6 +65,7 @@ package struct Broadcast {
       options: MediaSource.Options(chunkSize: settings.chunkSize, loops: settings.loops)
     )
     feed = SourceFeed(source, waker: host.waker)
+    outlet = try Outlet(settings.archive.map { [.archive($0)] } ?? [], host.waker)
   }
 
   /// The authority of a stream for members only.
@@ -235,9 +241,10 @@ package struct Broadcast {
     if let failure { throw failure }
   }
 
-  private func publish(_ chunk: SourceFeed.Chunk) throws(NodeError) {
+  private mutating func publish(_ chunk: SourceFeed.Chunk) throws(NodeError) {
     do throws(SwarmError) {
       let bytes = unsafe chunk.bytes.span.bytes
+      outlet.write(bytes, isEntry: chunk.isEntry)
       try host.endpoint.peers[0].publish(
         chunk: chunk.number,
         payload: bytes,

@@ -235,6 +235,7 @@ package struct Join {
     }
     outlet.collect()
     for sentence in outlet.takeSentences() { report(.sentence(sentence)) }
+    host.tellRoot(of: outlet, chunkSize: settings.link.chunkSize, report)
   }
 
   /// Adds what the outputs know.

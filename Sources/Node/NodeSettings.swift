@@ -48,6 +48,8 @@ package struct BroadcastSettings {
   /// A multiple of 188.
   package var chunkSize = 1316
   package var loops = false
+  /// Where the stream is kept, byte for byte as it was signed.
+  package var archive: String?
   package var integrity = IntegrityMethod.signAll
   /// How many chunks a signature covers under a Unified Merkle Tree; `nil` for as many as fill within 100 ms.
   package var chunksPerSignature: Int?
@@ -65,6 +67,8 @@ package struct JoinSettings {
   package enum Output: Hashable, Sendable {
     case standardOutput
     case file(String)
+    /// Every byte as it was signed, so that it can be served afterwards.
+    case archive(String)
     case player
   }
 

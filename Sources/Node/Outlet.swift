@@ -30,6 +30,9 @@ struct Outlet {
         case .file(let path):
           isNew = unsafe access(path, F_OK) != 0
           destination = .file(path)
+        case .archive(let path):
+          isNew = unsafe access(path, F_OK) != 0
+          destination = .archive(path)
         }
         sinks.append(Sink(sink: try OutputSink.open(destination), output: output, isNew: isNew))
       }
@@ -41,6 +44,14 @@ struct Outlet {
 
   /// Whether there were outputs and none is left.
   var isAbandoned: Bool { !sinks.isEmpty && sinks.allSatisfy(\.isBroken) }
+
+  /// The file that holds all that was written to this outlet, byte for byte.
+  var wholeArchive: String? {
+    for sink in sinks where !sink.isBroken && sink.sink.statistics.chunksDropped == 0 {
+      if case .archive(let path) = sink.output { return path }
+    }
+    return nil
+  }
 
   /// When the first frame was written to the output that had it first.
   var firstAccessUnit: OutputSink.FirstAccessUnit? {
@@ -101,7 +112,7 @@ struct Outlet {
     switch sinks[index].output {
     // Who closes a player or a pipe has seen enough.
     case .player, .standardOutput: sentences.append(sentence)
-    case .file: failure = failure ?? sentence
+    case .file, .archive: failure = failure ?? sentence
     }
   }
 }

@@ -107,7 +107,13 @@ extension Peer {
     return known.count
   }
 
+  /// The root hash under which a stream that has ended can be served for good, byte for byte as it was put out.
+  ///
+  /// Only of a stream under a Unified Merkle Tree of which nothing was left out (RFC 7574, section 6.1.2.1).
+  public var recordingRoot: RootHash? { lastChunk == nil ? nil : unified?.root }
+
   private mutating func noteRead(_ chunk: UInt64) {
+    unified?.record(chunk, isLast: chunk == lastChunk)
     readCount += 1
     lastReadTimestamp = window.timestamp(of: chunk)
     if let last = lastRead {

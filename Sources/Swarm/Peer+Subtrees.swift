@@ -230,6 +230,7 @@ extension Peer {
     unified?.unsigned.removeAll(keepingCapacity: true)
     unified?.subtrees.insert(subtree)
     for entry in chunks {
+      unified?.record(entry.chunk, isLast: entry.chunk == lastChunk)
       unsafe keep(
         entry.chunk,
         timestamp: timestamp,

@@ -83,6 +83,9 @@ struct UnifiedMerkleState {
   var subtrees: Subtrees
   var parked: [Parked] = []
   var unsigned: [Unsigned] = []
+  /// What the stream becomes when it is over; nil once a chunk was left out.
+  private var recording: UnifiedMerkle.Recording?
+  private var recorded: UInt64 = 0
 
   init(
     _ configuration: PeerConfiguration,
@@ -105,6 +108,34 @@ struct UnifiedMerkleState {
       )
     }
     subtrees = Subtrees(window: window)
+    recording = UnifiedMerkle.Recording(configuration.merkleHash)
+  }
+
+  /// Notes that a chunk was put out, in order.
+  mutating func record(_ chunk: UInt64, isLast: Bool) {
+    guard let width = subtrees.width, recording != nil else { return }
+    let isNext = recording?.firstChunk.map { chunk == $0 + recorded } ?? (chunk % width == recorded)
+    guard isNext else {
+      recording = nil
+      return
+    }
+    recorded += 1
+    guard isLast || chunk % width == width - 1 else { return }
+    do throws(IntegrityError) {
+      guard let subtree = subtrees[chunk] else {
+        recording = nil
+        return
+      }
+      try recording?.append(subtree)
+    } catch {
+      recording = nil
+    }
+  }
+
+  /// The root hash of all that was put out, if nothing was left out and it began with a subtree.
+  var root: RootHash? {
+    guard let recording else { return nil }
+    return try? recording.root(chunkCount: recorded)
   }
 
   /// Whether a chunk waits here, and an earlier one of its subtree that is asked for in its stead.

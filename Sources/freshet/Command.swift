@@ -37,8 +37,7 @@ package struct Command: Sendable {
     options: [
       Settings.listen.option, Settings.advertise.option, Settings.topology.option, Settings.transport.option,
       Settings.key.option, Settings.authority.option, Settings.integrity.option, Settings.addressing.option,
-      Settings.window.option,
-      Settings.chunkSize.option,
+      Settings.window.option, Settings.chunkSize.option, Settings.keep.option,
       Settings.maxUpload.option, Settings.loop.option, Settings.duration.option, Settings.stats.option,
     ] + Settings.common,
     examples: [
@@ -58,7 +57,8 @@ package struct Command: Sendable {
       A link holds '&', so put it in quotes.
       """,
     options: [
-      Settings.output.option, Settings.play.option, Settings.noRelay.option, Settings.listenAsViewer.option,
+      Settings.output.option, Settings.keep.option, Settings.play.option, Settings.noRelay.option,
+      Settings.listenAsViewer.option,
       Settings.advertise.option, Settings.certificate.option, Settings.identity.option,
       Settings.maxUpload.option, Settings.duration.option, Settings.stats.option,
     ] + Settings.common,

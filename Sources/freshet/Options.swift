@@ -75,6 +75,7 @@ package struct BroadcastOptions: Hashable, Sendable {
   package var authority: String?
   package var integrity: IntegrityChoice
   package var addressing: ChunkAddressing
+  package var keep: String?
   package var window: Duration
   /// A multiple of 188.
   package var chunkSize: Int
@@ -109,6 +110,7 @@ package struct BroadcastOptions: Hashable, Sendable {
     }
     integrity = try values.value(Settings.integrity)
     addressing = try values.value(Settings.addressing)
+    keep = try values.optional(Settings.keep)
     window = try values.value(Settings.window)
     chunkSize = try values.value(Settings.chunkSize)
     loops = try values.isOn(Settings.loop)
@@ -120,6 +122,7 @@ package struct BroadcastOptions: Hashable, Sendable {
 package struct JoinOptions: Hashable, Sendable {
   package var link: Link
   package var output: Output?
+  package var keep: String?
   package var plays: Bool
   package var relays: Bool
   /// Where to listen; nil for any free port of the family that the link's host has.
@@ -132,6 +135,7 @@ package struct JoinOptions: Hashable, Sendable {
   init(_ values: Values) throws(UsageError) {
     link = try Read.link(values.operands[0])
     output = try values.optional(Settings.output)
+    keep = try values.optional(Settings.keep)
     plays = try values.isOn(Settings.play)
     relays = try !values.isOn(Settings.noRelay)
     listen = try values.optional(Settings.listenAsViewer)
@@ -141,7 +145,7 @@ package struct JoinOptions: Hashable, Sendable {
       throw UsageError("--identity goes with --certificate FILE; a stream that is open to all needs neither")
     }
     common = try CommonOptions(values)
-    guard relays || plays || output != nil else {
+    guard relays || plays || output != nil || keep != nil else {
       throw UsageError("with --no-relay there is nothing to do: add --play or --output FILE, or leave it out")
     }
   }

@@ -29,6 +29,7 @@ enum Run {
     settings.integrity = options.integrity.method
     settings.chunksPerSignature = options.integrity.chunksPerSignature
     settings.addressing = options.addressing
+    settings.archive = options.keep
     var reporter = try Reporter(isSource: true, options.common)
     try Broadcast.run(settings) { reporter.take($0) }
   }
@@ -51,6 +52,7 @@ enum Run {
     case .file(let path): settings.outputs.append(.file(path))
     case nil: break
     }
+    if let path = options.keep { settings.outputs.append(.archive(path)) }
     if options.plays { settings.outputs.append(.player) }
     if let path = options.certificate {
       let identity = try options.identity.map { path throws(IntegrityError) in

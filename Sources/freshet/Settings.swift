@@ -96,6 +96,12 @@ package enum Settings {
     "Write the stream as MPEG-TS to a file, or to standard output",
     read: Read.output
   )
+  static let keep = Setting(
+    "keep",
+    "FILE",
+    "Keep the stream byte for byte as it was signed; 'freshet seed' can serve it when the stream is over",
+    read: Read.file
+  )
   static let play = Setting("play", "Watch it: starts ffplay or mpv")
   static let noRelay = Setting("no-relay", "Only watch; feed nobody")
   static let plugin = Setting(
