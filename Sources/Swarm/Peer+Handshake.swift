@@ -90,7 +90,9 @@ extension Peer {
     channels[index].member = newcomer.member
     channels[index].opened = newcomer.since
     open(index)
-    return index
+    // Whether a plain peer is served is decided before its first words are read: they may ask for chunks.
+    settle()
+    return byLocal[local] == index ? index : nil
   }
 
   /// A first handshake.
@@ -231,6 +233,8 @@ extension Peer {
       hasConnected = true
       notices.append(.connected)
     }
+    // The third datagram of the handshake shows it already (section 6.1.2.4).
+    sendRightmostMunro(index)
     if !speaksPlain, channels[index].understands(Message.extensionType) {
       // The responder's hello answers the initiator's, which is about to be read.
       if channels[index].isInitiator {
@@ -245,7 +249,6 @@ extension Peer {
         send(index) { _ in }
       }
     }
-    sendRightmostMunro(index)
   }
 
   /// A place for a channel with our number `local`, which is opening; nil when all are taken.
