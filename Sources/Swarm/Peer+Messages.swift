@@ -177,13 +177,11 @@ extension Peer {
     note: UInt64
   ) {
     guard mayTake(index, chunk, sent: sent, note: note) else { return }
-    let below = window.held.highest(below: chunk).flatMap { window.timestamp(of: $0) }
-    let above = window.held.lowest(from: chunk).flatMap { window.timestamp(of: $0) }
     guard verifier.verify(chunk: chunk, timestamp: timestamp, signature: signature, payload: payload) else {
       lied(index)
       return
     }
-    guard TimestampOrder.isConsistent(timestamp, below: below, above: above) else {
+    guard isConsistent(timestamp, around: chunk...chunk) else {
       // The broadcaster contradicts itself; who relayed it may have seen the other half only.
       counters.rejected += 1
       return
@@ -196,6 +194,15 @@ extension Peer {
       timestamp: timestamp,
       signature: signature,
       note: note
+    )
+  }
+
+  /// Whether chunks may have been signed at a time, by the signed times of those that are held beside them.
+  func isConsistent(_ timestamp: UInt64, around chunks: ChunkRange) -> Bool {
+    TimestampOrder.isConsistent(
+      timestamp,
+      below: window.held.highest(below: chunks.lowerBound).flatMap { window.timestamp(of: $0) },
+      above: window.held.lowest(from: chunks.upperBound).flatMap { window.timestamp(of: $0) }
     )
   }
 

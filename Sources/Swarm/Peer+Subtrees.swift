@@ -27,9 +27,7 @@ extension Peer {
       lied(index)
       return
     }
-    let below = window.held.highest(below: chunks.lowerBound).flatMap { window.timestamp(of: $0) }
-    let above = window.held.lowest(from: chunks.upperBound).flatMap { window.timestamp(of: $0) }
-    guard TimestampOrder.isConsistent(timestamp, below: below, above: above) else {
+    guard isConsistent(timestamp, around: chunks) else {
       // The broadcaster contradicts itself, or it is an old one (section 6.1.2.4).
       counters.rejected += 1
       return
