@@ -63,6 +63,7 @@ struct Channel {
   /// Bounds on what the other side can make us hold.
   static let queueLimit = 16_384
   static let earlySignatureLimit = 256
+  static let grownLimit = 16
   static let falseChunkLimit = 3
   static let helloLimit = 16
 
@@ -137,6 +138,8 @@ struct Channel {
   var wantsHaves = false
   var saidHave: ChunkRange?
   var nextHave: Duration = .zero
+  /// Intervals below the newest that have grown since it was told of them.
+  var grown: [ChunkRange] = []
   var urgent = Ring<Queued>()
   var queue = Ring<Queued>()
   var flight = Ring<Sent>()

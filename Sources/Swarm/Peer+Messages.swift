@@ -296,6 +296,7 @@ extension Peer {
       )
     else { return }
     forward(chunk, from: index)
+    noteGrowth(chunk)
     if index != nil {
       counters.chunksIn += 1
       if counters.firstChunkMilliseconds == nil { counters.firstChunkMilliseconds = now / .milliseconds(1) }

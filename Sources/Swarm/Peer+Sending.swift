@@ -202,14 +202,33 @@ extension Peer {
     send(index) { [plainFormat] bytes in plainFormat.appendHave(range, to: &bytes) }
   }
 
-  /// The biggest interval that holds the newest chunk, to those who want to know.
+  /// Notes a chunk that filled a hole and left another above it, for those who want to know.
+  mutating func noteGrowth(_ chunk: UInt64) {
+    guard let newest = window.newest, let range = window.held.range(containing: chunk),
+      range.upperBound < newest
+    else { return }
+    for index in channels.indices where channels[index].isOpen && channels[index].wantsHaves {
+      channels[index].grown.removeAll { range.contains($0.lowerBound) }
+      if channels[index].grown.count >= Channel.grownLimit { channels[index].grown.removeFirst() }
+      channels[index].grown.append(range)
+    }
+  }
+
+  /// The biggest interval that holds the newest chunk, and others that have grown, to those who want to know.
   mutating func announce(_ index: Int) {
     guard channels[index].wantsHaves, now >= channels[index].nextHave, let newest = window.newest,
-      let range = window.held.range(containing: newest), channels[index].saidHave != range
+      let range = window.held.range(containing: newest),
+      channels[index].saidHave != range || !channels[index].grown.isEmpty
     else { return }
     channels[index].saidHave = range
     channels[index].nextHave = now + Self.haveInterval
     sendRightmostMunro(index)
-    sendHave(index, range)
+    guard channels[index].isOpen, channels[index].understands(MessageType.have) else { return }
+    let grown = channels[index].grown.filter { $0.upperBound < range.lowerBound }
+    channels[index].grown.removeAll(keepingCapacity: true)
+    send(index) { [plainFormat] bytes in
+      for older in grown { plainFormat.appendHave(older, to: &bytes) }
+      plainFormat.appendHave(range, to: &bytes)
+    }
   }
 }

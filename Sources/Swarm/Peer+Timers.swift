@@ -40,7 +40,7 @@ extension Peer {
       if let at = channel.nextRelease { next = min(next, at) }
       if let at = channel.pendingAsk?.next, channel.speech == .proven { next = min(next, at) }
       if let at = channel.congestion.silenceDeadline { next = min(next, at) }
-      if channel.wantsHaves, channel.saidHave?.upperBound != window.newest {
+      if channel.wantsHaves, channel.saidHave?.upperBound != window.newest || !channel.grown.isEmpty {
         next = min(next, channel.nextHave)
       }
       if !channel.routes.isEmpty { next = min(next, channel.lastSent + Self.heartbeat) }

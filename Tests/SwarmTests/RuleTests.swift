@@ -252,6 +252,10 @@ import Wire
     #expect(try told(13) == [13...13])
     #expect(try told(14, lies: true).isEmpty)
     #expect(try told(12) == [10...13])
+    #expect(try told(19) == [19...19])
+    #expect(try told(15) == [15...15, 19...19])
+    #expect(try told(16) == [15...16, 19...19])
+    #expect(try told(14) == [10...16, 19...19])
   }
 
   @Test func `keeps it alive when there is nothing to say`() throws {
