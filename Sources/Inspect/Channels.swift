@@ -18,7 +18,7 @@ struct Channels {
 
   init(link: Swarm.Link?) {
     self.link = link
-    if let link { _ = swarm(link.swarmID.bytes) }
+    if let link { _ = swarm(link.name.bytes) }
   }
 
   subscript(name: ChannelName) -> ChannelEnd? { ends[name] }
@@ -137,8 +137,8 @@ struct Channels {
     }
     let id = first(\.swarmID)
     // A link says nothing of other swarms than its own.
-    let link = id == nil || id == link?.swarmID.bytes ? link : nil
-    let index = (id ?? link?.swarmID.bytes).flatMap { swarm($0) }
+    let link = id == nil || id == link?.name.bytes ? link : nil
+    let index = (id ?? link?.name.bytes).flatMap { swarm($0) }
     let integrity = first(\.integrity) ?? link?.integrity
     let algorithm = first(\.signatureAlgorithm).flatMap(SignatureAlgorithm.init(rawValue:))
     let isTree = integrity == .merkleTree || integrity == .unifiedMerkleTree

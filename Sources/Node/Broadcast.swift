@@ -58,7 +58,11 @@ package struct Broadcast {
       if let path { try StreamKey.load(from: path) } else { try StreamKey.generate() }
     }
     authority = try Self.authority(settings, key)
-    let socket = try Self.listen(settings)
+    let socket = try Sockets.listen(
+      settings.listen,
+      takesAnyPort: settings.takesAnyPort,
+      settings.node.transport
+    )
     host = try Host(settings.node, socket, clock: clock)
     source = MediaSource(
       settings.input,
@@ -80,16 +84,6 @@ package struct Broadcast {
         throw .invalidCertificateFile(path: folder, reason: "it is the authority of another stream's key")
       }
       return authority
-    }
-  }
-
-  private static func listen(_ settings: BroadcastSettings) throws(NodeError) -> DatagramSocket {
-    let address = try Sockets.address(settings.listen)
-    do throws(NodeError) {
-      return try Sockets.bind(address, settings.node.transport)
-    } catch {
-      guard settings.takesAnyPort, case .net(.cannotListen(_, .addressInUse)) = error else { throw error }
-      return try Sockets.bind(address.with(port: 0), settings.node.transport)
     }
   }
 

@@ -53,21 +53,25 @@ final class Host {
   var waker: Waker { loop.waker }
 
   /// Lets a peer take part from now on.
-  func add(_ configuration: PeerConfiguration, bootstrap: [Address]) throws(NodeError) {
+  func add(
+    _ configuration: PeerConfiguration,
+    _ content: consuming Content? = nil,
+    bootstrap: [Address]
+  ) throws(NodeError) {
     do throws(SwarmError) {
-      let peer = try Peer(configuration, channels: endpoint.channels, now: clock.now)
+      let peer = try Peer(configuration, content: content, channels: endpoint.channels, now: clock.now)
       endpoint.peers.append(peer)
     } catch {
       throw .swarm(error)
     }
-    tell(.start(swarm: configuration.swarmID.bytes))
+    tell(.start(swarm: configuration.name.bytes))
     endpoint.peers[endpoint.peers.count - 1].start(bootstrap: bootstrap, now: clock.now)
     flush()
   }
 
   /// What the peer has to say; what it wants found is asked for here.
-  func takeNotices() -> [Notice] {
-    let notices = endpoint.peers[0].takeNotices()
+  func takeNotices(of peer: Int = 0) -> [Notice] {
+    let notices = endpoint.peers[peer].takeNotices()
     for notice in notices {
       if case .discover(let limit) = notice { tell(.query(order: .any, limit: limit)) }
     }
@@ -143,6 +147,7 @@ final class Host {
   func statistics() -> Statistics {
     let now = clock.now
     var statistics = endpoint.peers.first?.statistics(now: now) ?? Statistics()
+    for peer in endpoint.peers.dropFirst() { statistics.add(peer.statistics(now: now)) }
     statistics.timeMilliseconds = (now + age).milliseconds
     statistics.late += carrier.dropped
     statistics.hopMedianMicroseconds = carrier.hops.quantile(0.5).map { Double($0.nanoseconds) / 1000 }
@@ -154,9 +159,12 @@ final class Host {
   /// Begins to leave.
   func leave() {
     noteStanding(isFinal: true)
-    endpoint.peers[0].leave(now: clock.now)
+    for index in endpoint.peers.indices { endpoint.peers[index].leave(now: clock.now) }
     flush()
   }
+
+  /// Whether everybody is done with leaving.
+  var hasLeft: Bool { endpoint.peers.allSatisfy(\.hasLeft) }
 
   /// Keeps who feeds the peer and whom it feeds, for the summary: at the end of a stream everybody leaves.
   ///

@@ -40,46 +40,12 @@ package struct Join {
   private init(_ settings: JoinSettings) throws(NodeError) {
     let clock = Clock()
     self.settings = settings
-    var bootstrap: [Address] = []
-    var unknown: NodeError?
-    for endpoint in settings.link.endpoints {
-      do throws(NodeError) {
-        for address in try Sockets.addresses(endpoint) where !bootstrap.contains(address) {
-          bootstrap.append(address)
-        }
-      } catch {
-        unknown = error
-      }
-    }
-    if bootstrap.isEmpty, let unknown { throw unknown }
-    let socket = try Self.listen(settings, bootstrap)
+    let bootstrap = try Sockets.bootstrap(settings.link)
+    let socket = try Sockets.listen(settings.listen, reaching: bootstrap, settings.node.transport)
     let host = try Host(settings.node, socket, clock: clock)
     self.host = host
-    let usable = bootstrap.filter { Sockets.canReach($0, from: host.carrier) }
-    guard !usable.isEmpty else { throw .otherFamily(listening: host.carrier.address, bootstrap) }
-    self.bootstrap = usable
+    self.bootstrap = try Sockets.reachable(bootstrap, from: host.carrier)
     outlet = try Outlet(settings.outputs, host.waker)
-  }
-
-  private static func listen(
-    _ settings: JoinSettings,
-    _ bootstrap: [Address]
-  ) throws(NodeError) -> DatagramSocket {
-    let transport = settings.node.transport
-    if let endpoint = settings.listen {
-      let address = try Sockets.address(endpoint)
-      return try Sockets.bind(address, isDualStack: address.isUnspecified, transport)
-    }
-    let any = (v4: Address(ipv4: 0, port: 0), v6: Address(ipv6: 0, 0, port: 0))
-    guard bootstrap.contains(where: { $0.tag == Address.ipv6 }) else {
-      return try Sockets.bind(any.v4, transport)
-    }
-    do throws(NodeError) {
-      return try Sockets.bind(any.v6, isDualStack: true, transport)
-    } catch {
-      // A machine without IPv6.
-      return try Sockets.bind(any.v4, transport)
-    }
   }
 
   private func start(_ report: (NodeEvent) -> Void) throws(NodeError) {
@@ -95,7 +61,7 @@ package struct Join {
         report(.warning("\($0); others are told where this peer listens"))
       }[0]
     var configuration = PeerConfiguration(
-      swarmID: settings.link.swarmID,
+      settings.link.name,
       role: settings.relays ? .relay : .leaf,
       identity: identity,
       address: own

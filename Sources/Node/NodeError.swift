@@ -15,6 +15,10 @@ package enum NodeError: Error, CustomStringConvertible {
   case input(String)
   /// An output could not be written to the end; the sentence says why.
   case output(String)
+  /// A file cannot be read or written; the sentence says why.
+  case file(String)
+  case noChunks(within: Duration)
+  case incomplete(held: UInt64, count: UInt64?)
   case cannotCarry(transport: String)
   case otherFamily(listening: Address, [Address])
   case windowTooLarge(bytes: UInt64)
@@ -30,7 +34,7 @@ package enum NodeError: Error, CustomStringConvertible {
     case .net(let error): error.description
     case .swarm(let error): "\(error)"
     case .parameters(let error): error.description
-    case .input(let sentence), .output(let sentence): sentence
+    case .input(let sentence), .output(let sentence), .file(let sentence): sentence
     case .cannotCarry(let transport):
       "the transport '\(transport)' needs connections, and this version only carries datagrams"
     case .otherFamily(let listening, let addresses):
@@ -44,6 +48,13 @@ package enum NodeError: Error, CustomStringConvertible {
     case .noPlace(let time):
       "the peers of this link answer, but none of them has sent the stream within \(Self.seconds(time)); "
         + "try again later"
+    case .incomplete(let held, let count):
+      held == 0
+        ? "nothing was fetched"
+        : "not complete: \(held.grouped) of \((count ?? held).grouped) chunks are here; the same command goes on from there"
+    case .noChunks(let time):
+      "no chunk has come for \(Self.seconds(time)): the peers of this link have no more, or are gone; what came is kept, "
+        + "and the same command goes on from there"
     case .streamGone(let time):
       "the stream broke off and did not come back within \(Self.seconds(time)); what came before is complete"
     case .noThread: "the system has no thread left"
@@ -82,6 +93,10 @@ package enum NodeEvent {
   /// What only matters to who looks closely.
   case detail(String)
   case warning(String)
+  /// Which part of a file has been hashed, 0 to 1.
+  case hashing(String, Double)
+  /// How a fetch goes, once a second.
+  case progress(ContentProgress, Statistics)
   /// How it goes, once a second.
   case statistics(Statistics)
   /// How it went; the last event, also before an error.

@@ -33,6 +33,72 @@ enum Sockets {
     return try NodeError.net { () throws(NetError) in try DatagramSocket.bind(to: address, options: options) }
   }
 
+  /// Opens a socket where others are to find this peer; `takesAnyPort` says whether another port will do when the one
+  /// that is asked for is not free.
+  static func listen(
+    _ endpoint: Swarm.Link.Endpoint,
+    takesAnyPort: Bool,
+    _ transport: any Transport
+  ) throws(NodeError) -> DatagramSocket {
+    let address = try address(endpoint)
+    do throws(NodeError) {
+      return try bind(address, transport)
+    } catch {
+      guard takesAnyPort, case .net(.cannotListen(_, .addressInUse)) = error else { throw error }
+      return try bind(address.with(port: 0), transport)
+    }
+  }
+
+  /// Opens a socket from which peers can be reached, at an endpoint or anywhere.
+  static func listen(
+    _ endpoint: Swarm.Link.Endpoint?,
+    reaching bootstrap: [Address],
+    _ transport: any Transport
+  ) throws(NodeError) -> DatagramSocket {
+    if let endpoint {
+      let address = try address(endpoint)
+      return try bind(address, isDualStack: address.isUnspecified, transport)
+    }
+    let any = (v4: Address(ipv4: 0, port: 0), v6: Address(ipv6: 0, 0, port: 0))
+    guard bootstrap.contains(where: { $0.tag == Address.ipv6 }) else { return try bind(any.v4, transport) }
+    do throws(NodeError) {
+      return try bind(any.v6, isDualStack: true, transport)
+    } catch {
+      // A machine without IPv6.
+      return try bind(any.v4, transport)
+    }
+  }
+
+  /// The addresses of a link's peers, as far as they are known.
+  ///
+  /// - Throws: what was wrong with the last, when none is.
+  static func bootstrap(_ link: Swarm.Link) throws(NodeError) -> [Address] {
+    var bootstrap: [Address] = []
+    var unknown: NodeError?
+    for endpoint in link.endpoints {
+      do throws(NodeError) {
+        for address in try addresses(endpoint) where !bootstrap.contains(address) {
+          bootstrap.append(address)
+        }
+      } catch {
+        unknown = error
+      }
+    }
+    if bootstrap.isEmpty, let unknown { throw unknown }
+    return bootstrap
+  }
+
+  /// Those of some addresses that packets from a socket can go to; at least one.
+  static func reachable(
+    _ addresses: [Address],
+    from carrier: borrowing Carrier
+  ) throws(NodeError) -> [Address] {
+    var usable: [Address] = []
+    for address in addresses where canReach(address, from: carrier) { usable.append(address) }
+    guard !usable.isEmpty else { throw .otherFamily(listening: carrier.address, addresses) }
+    return usable
+  }
+
   /// The longest datagram of a swarm that a transport carries from a socket at `address`, in bytes.
   static func datagramLimit(_ transport: any Transport, _ address: Address) -> Int {
     let limit = type(of: transport).manifest.traits?.mtu ?? 1200

@@ -151,6 +151,8 @@ struct Channel {
   var deficit = 0
   var lateSince: UInt64 = 0
   var hashesSent = HashesSent()
+  /// In a static swarm.
+  var content = ContentChannel(.sha256)
 
   init(local: UInt32, address: Address, peer: PeerRef, isInitiator: Bool, now: Duration) {
     self.local = local

@@ -43,5 +43,5 @@ public struct Endpoint {
 }
 
 extension Peer {
-  func isNamed(_ id: [UInt8]) -> Bool { configuration.swarmID.bytes == id }
+  func isNamed(_ id: [UInt8]) -> Bool { configuration.name.bytes == id }
 }

@@ -2,12 +2,14 @@ public import Wire
 
 /// Chunk numbers as ascending ranges that neither overlap nor touch.
 public struct IntervalSet: Hashable, Sendable {
-  /// The most ranges that are kept; past it the lowest are forgotten.
+  /// The most ranges that are kept unless another limit is given.
   public static let limit = 1024
 
   public private(set) var ranges: [ChunkRange] = []
+  /// The most ranges that are kept; past it the lowest are forgotten.
+  private let limit: Int
 
-  public init() {}
+  public init(limit: Int = limit) { self.limit = limit }
 
   public var isEmpty: Bool { ranges.isEmpty }
   public var lowest: UInt64? { ranges.first?.lowerBound }
@@ -27,6 +29,11 @@ public struct IntervalSet: Hashable, Sendable {
   /// Whether one of some chunks is here.
   public func overlaps(_ chunks: ChunkRange) -> Bool {
     lowest(from: chunks.lowerBound).map { $0 <= chunks.upperBound } ?? false
+  }
+
+  /// Whether all of some chunks are here.
+  public func covers(_ chunks: ChunkRange) -> Bool {
+    range(containing: chunks.lowerBound).map { $0.upperBound >= chunks.upperBound } ?? false
   }
 
   /// The biggest range of chunks that are all here and that contains `chunk`.
@@ -65,7 +72,7 @@ public struct IntervalSet: Hashable, Sendable {
       high = max(high, ranges[end - 1].upperBound)
     }
     ranges.replaceSubrange(start..<max(start, end), with: CollectionOfOne(low...high))
-    if ranges.count > Self.limit { ranges.removeFirst(ranges.count - Self.limit) }
+    if ranges.count > limit { ranges.removeFirst(ranges.count - limit) }
   }
 
   public mutating func remove(below chunk: UInt64) {
@@ -76,6 +83,18 @@ public struct IntervalSet: Hashable, Sendable {
     }
     ranges.removeAll { $0.upperBound < chunk }
     if let first = ranges.first, first.lowerBound < chunk { ranges[0] = chunk...first.upperBound }
+  }
+
+  public mutating func remove(_ chunks: ChunkRange) {
+    let start = ranges.partition(by: { $0.upperBound >= chunks.lowerBound })
+    let end = ranges.partition(by: { $0.lowerBound > chunks.upperBound })
+    guard start < end else { return }
+    let first = ranges[start].lowerBound
+    let last = ranges[end - 1].upperBound
+    ranges.removeSubrange(start..<end)
+    if last > chunks.upperBound { ranges.insert(chunks.upperBound + 1...last, at: start) }
+    if first < chunks.lowerBound { ranges.insert(first...chunks.lowerBound - 1, at: start) }
+    if ranges.count > limit { ranges.removeFirst(ranges.count - limit) }
   }
 
   public mutating func removeAll() { ranges.removeAll(keepingCapacity: true) }

@@ -2,11 +2,12 @@ public import Integrity
 public import PluginKit
 public import Wire
 
-/// Where a stream can be joined, and all that a peer must know before its first HANDSHAKE.
+/// Where a swarm can be joined, and all that a peer must know before its first HANDSHAKE.
 ///
-/// `ppspp://HOST:PORT[,HOST:PORT…]/SWARM-ID?cs=1316&cam=2&cipm=2&lsa=13&ldw=12000`. RFC 7574 section 10.1 leaves the
-/// form of links open; the parameters are its options 9, 6, 3, 5 and 7. Absent ones have the RFC's defaults
-/// (table 8): 1,024-byte chunks, 32-bit chunk ranges, Unified Merkle Tree; the algorithm stands in the swarm id.
+/// `ppspp://HOST:PORT[,HOST:PORT…]/SWARM-ID?cs=1316&cam=2&cipm=2&lsa=13&ldw=12000` is the link of a stream,
+/// `ppspp://HOST:PORT/ROOT-HASH?cs=1024&cam=2&cipm=1&mhf=2` that of content. RFC 7574 section 10.1 leaves the form of
+/// links open; the parameters are its options 9, 6, 3, 5, 7 and 4. Absent ones have the RFC's defaults (table 8):
+/// 1,024-byte chunks, 32-bit chunk ranges, SHA-256; the algorithm of a stream stands in its swarm id.
 public struct Link: Hashable, Sendable {
   /// Where a peer listens, as a link says it.
   public enum Endpoint: Hashable, Sendable {
@@ -27,7 +28,7 @@ public struct Link: Hashable, Sendable {
 
   /// Who to ask, in the order of trying; never empty.
   public let endpoints: [Endpoint]
-  public let swarmID: SwarmID
+  public let name: SwarmName
   /// Bytes of every chunk but the last.
   public let chunkSize: Int
   public let addressing: ChunkAddressing
@@ -51,11 +52,40 @@ public struct Link: Hashable, Sendable {
     precondition(Self.chunkSizes.contains(chunkSize), "a chunk has 1 to 65,000 bytes")
     precondition(window > 0, "a window holds at least one chunk")
     self.endpoints = endpoints
-    self.swarmID = swarmID
+    name = .live(swarmID)
     self.chunkSize = chunkSize
     self.addressing = addressing
     self.integrity = integrity
     self.window = addressing.windowSize == 4 && window >= UInt64(UInt32.max) ? .max : window
+  }
+
+  /// The link of content that does not change.
+  ///
+  /// - Precondition: there are 1 to `maximumEndpoints` endpoints, and the chunk size is one of `chunkSizes`.
+  public init(
+    endpoints: [Endpoint],
+    root: RootHash,
+    chunkSize: Int = 1024,
+    addressing: ChunkAddressing = .chunkRanges32
+  ) {
+    precondition(1...Self.maximumEndpoints ~= endpoints.count, "a link names 1 to 32 endpoints")
+    precondition(Self.chunkSizes.contains(chunkSize), "a chunk has 1 to 65,000 bytes")
+    self.endpoints = endpoints
+    name = .content(root)
+    self.chunkSize = chunkSize
+    self.addressing = addressing
+    integrity = .merkleTree
+    window = .max
+  }
+
+  /// What a stream is named by; nil for content.
+  public var swarmID: SwarmID? {
+    if case .live(let id) = name { id } else { nil }
+  }
+
+  /// What content is named by; nil for a stream.
+  public var root: RootHash? {
+    if case .content(let root) = name { root } else { nil }
   }
 
   /// Reads a link that a user gave.
@@ -81,13 +111,24 @@ public struct Link: Hashable, Sendable {
       throw LinkError("the link has no swarm id: after HOST:PORT come '/' and the id; copy it again")
     }
     let endpoints = try Self.endpoints(path[..<slash])
+    let values = try Values(mark.map { rest[rest.index(after: $0)...] } ?? "")
     let swarmID: SwarmID
     do throws(IntegrityError) {
-      swarmID = try SwarmID(base64URL: path[path.index(after: slash)...])
+      let text = path[path.index(after: slash)...]
+      switch try SwarmName(base64URL: text, values.integrity, values.function) {
+      case .live(let id): swarmID = id
+      case .content(let root):
+        self.init(
+          endpoints: endpoints,
+          root: root,
+          chunkSize: values.chunkSize,
+          addressing: values.addressing
+        )
+        return
+      }
     } catch {
       throw LinkError(error.description)
     }
-    let values = try Values(mark.map { rest[rest.index(after: $0)...] } ?? "")
     if let algorithm = values.algorithm, algorithm != UInt64(swarmID.algorithm.rawValue) {
       throw LinkError(
         "the link says lsa=\(algorithm), but its swarm id is a key for \(swarmID.algorithm); copy it again"
@@ -139,10 +180,15 @@ public struct LinkError: Error, Hashable, CustomStringConvertible {
 extension Link: CustomStringConvertible {
   /// The link as a user copies it; reading it gives an equal value.
   public var description: String {
-    let widest = addressing.windowSize == 4 ? UInt64(UInt32.max) : .max
-    return "ppspp://" + endpoints.map(\.description).joined(separator: ",") + "/" + swarmID.base64URL
+    let start =
+      "ppspp://" + endpoints.map(\.description).joined(separator: ",") + "/" + name.base64URL
       + "?cs=\(chunkSize)&cam=\(addressing.rawValue)&cipm=\(integrity.rawValue)"
-      + "&lsa=\(swarmID.algorithm.rawValue)&ldw=\(min(window, widest))"
+    switch name {
+    case .content(let root): return start + "&mhf=\(root.function.rawValue)"
+    case .live(let id):
+      let widest = addressing.windowSize == 4 ? UInt64(UInt32.max) : .max
+      return start + "&lsa=\(id.algorithm.rawValue)&ldw=\(min(window, widest))"
+    }
   }
 }
 
@@ -151,6 +197,7 @@ private struct Values {
   var chunkSize = 1024
   var addressing = ChunkAddressing.chunkRanges32
   var integrity = IntegrityMethod.signAll
+  var function = HashFunction.sha256
   var algorithm: UInt64?
   var window = UInt64.max
 
@@ -159,9 +206,9 @@ private struct Values {
     for pair in query.split(separator: "&") {
       let equals = pair.firstIndex(of: "=") ?? pair.endIndex
       let name = String(pair[..<equals])
-      guard ["cs", "cam", "cipm", "lsa", "ldw"].contains(name) else {
+      guard ["cs", "cam", "cipm", "mhf", "lsa", "ldw"].contains(name) else {
         throw LinkError(
-          "the link has a parameter '\(excerpt(name))' that is not known; only cs, cam, cipm, lsa and ldw are"
+          "the link has a parameter '\(excerpt(name))' that is not known; only cs, cam, cipm, mhf, lsa and ldw are"
         )
       }
       guard given[name] == nil else { throw LinkError("the link says \(name) twice; copy it again") }
@@ -186,6 +233,7 @@ private struct Values {
       addressing = known
     }
     switch given["cipm"] {
+    case 1: integrity = .merkleTree
     case 2: integrity = .signAll
     case 3: integrity = .unifiedMerkleTree
     case nil:
@@ -195,8 +243,23 @@ private struct Values {
       )
     case let method?:
       throw LinkError(
-        "the link says cipm=\(method), but only streams with cipm=2 (Sign All) or 3 (Unified Merkle Tree) can be joined"
+        "the link says cipm=\(method), but only content with cipm=1 (Merkle tree) and streams with cipm=2 (Sign All) "
+          + "or 3 (Unified Merkle Tree) can be had"
       )
+    }
+    if let name = integrity == .merkleTree ? ["lsa", "ldw"].first(where: { given[$0] != nil }) : nil {
+      throw LinkError(
+        "the link says \(name), which only streams have, and cipm=1, which they have not; copy it again"
+      )
+    }
+    if let number = given["mhf"] {
+      guard let known = UInt8(exactly: number).flatMap(HashFunction.init(rawValue:)) else {
+        throw LinkError("the link says mhf=\(number), but hash functions are 0 to 4; copy it again")
+      }
+      guard integrity == .merkleTree || known == .sha256 else {
+        throw LinkError("the link says mhf=\(number), but the trees of streams are of SHA-256 (mhf=2)")
+      }
+      function = known
     }
     algorithm = given["lsa"]
     if let chunks = given["ldw"] {

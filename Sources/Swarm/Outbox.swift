@@ -18,6 +18,9 @@ struct Outbox {
   /// Begins the head of the next packet.
   mutating func begin() { start = heads.count }
 
+  /// Forgets the head under way.
+  mutating func abandon() { heads.removeLast(pending) }
+
   /// The bytes of the head under way.
   var pending: Int { heads.count - start }
 

@@ -213,6 +213,7 @@ extension Peer {
   }
 
   private mutating func readDescriptor(_ body: RawSpan) {
+    guard let verifier else { return }
     let length = verifier.signatureLength
     guard configuration.role != .source, body.byteCount > length else { return }
     let statement = body.extracting(0..<(body.byteCount - length))

@@ -18,34 +18,51 @@ extension Peer {
     }
     if configuration.membership != nil { set.insert(MessageType.pexCertificate) }
     if !speaksPlain { set.insert(Message.extensionType) }
+    if content != nil {
+      set.insert(MessageType.integrity)
+      set.remove(MessageType.signedIntegrity)
+    }
     return set
   }
 
   private func options(_ role: HandshakeRole) -> HandshakeOptions {
-    HandshakeOptions(
+    var options = HandshakeOptions(
       minimumVersion: role == .initiator ? 1 : nil,
-      swarmID: role == .initiator ? configuration.swarmID.bytes : nil,
-      integrity: configuration.integrity,
-      merkleHash: unified == nil ? nil : configuration.merkleHash,
-      signatureAlgorithm: configuration.swarmID.algorithm.rawValue,
+      swarmID: role == .initiator ? configuration.name.bytes : nil,
       addressing: configuration.addressing,
-      discardWindow: plainFormat.discardWindow(chunks: window.size),
       supported: spoken,
       chunkSize: configuration.chunkSize
     )
+    switch configuration.name {
+    case .live(let id):
+      options.integrity = configuration.integrity
+      options.merkleHash = unified == nil ? nil : configuration.merkleHash
+      options.signatureAlgorithm = id.algorithm.rawValue
+      options.discardWindow = plainFormat.discardWindow(chunks: window.size)
+    case .content(let root):
+      options.integrity = .merkleTree
+      options.merkleHash = root.function
+    }
+    return options
   }
 
   /// Whether what a peer says of the swarm is what we know of it; any doubt means no.
   private func agrees(_ view: borrowing HandshakeView, as role: HandshakeRole) -> Bool {
     guard !view.isClosing, view.missingOption(from: role) == nil, let version = view.version,
-      version >= 1, (view.minimumVersion ?? 1) <= 1, view.integrity == configuration.integrity,
-      unified == nil || view.merkleHash ?? .sha256 == configuration.merkleHash,
-      view.signatureAlgorithm == configuration.swarmID.algorithm.rawValue,
-      view.addressing == configuration.addressing, view.chunkSize == configuration.chunkSize,
-      let window = view.discardWindow, window > 0
+      version >= 1, (view.minimumVersion ?? 1) <= 1, view.addressing == configuration.addressing,
+      view.chunkSize == configuration.chunkSize
     else { return false }
+    switch configuration.name {
+    case .live(let id):
+      guard view.integrity == configuration.integrity, view.signatureAlgorithm == id.algorithm.rawValue,
+        unified == nil || view.merkleHash ?? .sha256 == configuration.merkleHash,
+        let window = view.discardWindow, window > 0
+      else { return false }
+    case .content(let root):
+      guard view.integrity == .merkleTree, view.merkleHash == root.function else { return false }
+    }
     guard let id = view.swarmID else { return role == .responder }
-    return id.equals(configuration.swarmID.bytes)
+    return id.equals(configuration.name.bytes)
   }
 
   mutating func read(_ datagram: Span<UInt8>, from address: Address) {
@@ -62,7 +79,11 @@ extension Peer {
         guard try readAnswer(index, &reader) else { return }
       case .open: heard(index)
       }
-      try readMessages(index, &reader, datagram)
+      if content != nil {
+        try readContentMessages(index, &reader)
+      } else {
+        try readMessages(index, &reader, datagram)
+      }
     } catch {
       counters.rejected += 1
     }
@@ -260,6 +281,10 @@ extension Peer {
     var channel = Channel(local: local, address: address, peer: peer, isInitiator: isInitiator, now: now)
     if unified != nil { channel.hashes = PendingHashes(configuration.merkleHash) }
     channel.congestion = CongestionControl(configuration.congestion)
+    if case .content(let root) = configuration.name {
+      channel.content = ContentChannel(root.function)
+      channel.available = IntervalSet(limit: ContentChannel.availableLimit)
+    }
     let index = place ?? channels.count
     if index < channels.count { channels[index] = channel } else { channels.append(channel) }
     byLocal[local] = index
@@ -310,6 +335,7 @@ extension Peer {
     if directory[channel.peer]?.channel == index { directory[channel.peer]?.channel = nil }
     parents.removeAll { $0.peer == channel.peer }
     reassign(from: index)
+    if content != nil { leaveContent(index) }
   }
 
   /// Ends a channel to a peer that sends what is false, and does not talk to it again for a while.

@@ -177,7 +177,8 @@ extension Peer {
     note: UInt64
   ) {
     guard mayTake(index, chunk, sent: sent, note: note) else { return }
-    guard verifier.verify(chunk: chunk, timestamp: timestamp, signature: signature, payload: payload) else {
+    guard verifier?.verify(chunk: chunk, timestamp: timestamp, signature: signature, payload: payload) == true
+    else {
       lied(index)
       return
     }
@@ -340,6 +341,17 @@ extension Peer {
   }
 
   private mutating func readAck(_ index: Int, _ chunks: ChunkRange, delay: UInt64) {
+    guard takeAck(index, chunks, delay: delay) else { return }
+    // Nobody can have got from us what we do not have.
+    if let newest = window.newest, chunks.lowerBound <= newest {
+      channels[index].available.insert(chunks.lowerBound...min(chunks.upperBound, newest))
+    }
+    if !channels[index].urgent.isEmpty { drop(index, chunks) }
+    pump(index)
+  }
+
+  /// Notes which datagrams have arrived, and which have not; false when the acknowledgement is of none.
+  mutating func takeAck(_ index: Int, _ chunks: ChunkRange, delay: UInt64) -> Bool {
     var bytes = 0
     var newest: Duration?
     for place in 0..<channels[index].flight.count {
@@ -349,25 +361,21 @@ extension Peer {
       bytes += sent.bytes
       newest = max(newest ?? sent.at, sent.at)
     }
-    guard let newest else { return }
+    guard let newest else { return false }
     channels[index].lastAsked = now
     if channels[index].speech != .proven { channels[index].congestion.measured(now - newest) }
     channels[index].congestion.acknowledged(bytes, delay: delay, now: now)
-    // Nobody can have got from us what we do not have.
-    if let newest = window.newest, chunks.lowerBound <= newest {
-      channels[index].available.insert(chunks.lowerBound...min(chunks.upperBound, newest))
-    }
     // What was sent well before something that has arrived, and has not arrived, is lost.
     let tolerance = max((channels[index].congestion.roundTrip ?? .milliseconds(20)) / 4, .milliseconds(5))
     while let first = channels[index].flight.first {
       if !first.isAcknowledged {
         guard first.at + tolerance < newest else { break }
         channels[index].congestion.lost(first.bytes, sentAt: first.at, now: now)
+        channels[index].content.underWay.remove(first.chunk...first.chunk)
       }
       channels[index].flight.removeFirst()
     }
-    if !channels[index].urgent.isEmpty { drop(index, chunks) }
-    pump(index)
+    return true
   }
 
   private mutating func readHave(_ index: Int, _ chunks: ChunkRange) {

@@ -12,6 +12,7 @@ extension Peer {
     }
     channels[index].speech = .plain
     channels[index].nextHello = nil
+    if content != nil { return meet(index) }
     let peer = channels[index].peer
     if channels[index].isInitiator {
       if let ask = channels[index].pendingAsk?.ask {
@@ -55,6 +56,7 @@ extension Peer {
 
   /// Slots go from plain peers that do not use theirs to those that wait, one a second.
   mutating func reviewPlain() {
+    if content != nil { return reviewSlots() }
     for index in channels.indices where channels[index].isServed && channels[index].isOpen {
       guard now - channels[index].lastAsked >= Self.plainPatience, window.newest != nil, lastChunk == nil
       else { continue }

@@ -96,6 +96,7 @@ extension Peer {
   /// The size of the datagram that would go out next; nil when there is none, or the channel is not to send it now.
   private mutating func nextSize(_ index: Int) -> Int? {
     channels[index].nextRelease = nil
+    if content != nil { return nextContentSize(index) }
     while true {
       let isUrgent = !channels[index].urgent.isEmpty
       guard let queued = isUrgent ? channels[index].urgent.first : channels[index].queue.first else {
@@ -118,6 +119,7 @@ extension Peer {
   }
 
   private mutating func transmitFirst(_ index: Int) {
+    if content != nil { return transmitContent(index) }
     let isUrgent = !channels[index].urgent.isEmpty
     guard let queued = isUrgent ? channels[index].urgent.first : channels[index].queue.first else { return }
     removeFirst(index, isUrgent)
@@ -184,7 +186,7 @@ extension Peer {
   /// The most chunks under way that are remembered for one channel.
   private static let flightLimit = 8192
 
-  private mutating func trimFlight(_ index: Int) {
+  mutating func trimFlight(_ index: Int) {
     guard channels[index].flight.count > Self.flightLimit, let first = channels[index].flight.removeFirst()
     else {
       return

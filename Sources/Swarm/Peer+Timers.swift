@@ -32,6 +32,7 @@ extension Peer {
     if let leaving { next = min(next, leaving + .milliseconds(3000), now + .milliseconds(20)) }
     for timer in timers { next = min(next, timer.at) }
     if let blocked = blockedUntil { next = min(next, blocked) }
+    if content != nil, let at = nextContentTimeout { next = min(next, at) }
     for channel in channels where !channel.isFree {
       if let at = channel.nextHandshake { next = min(next, at) }
       if let at = channel.nextHello { next = min(next, at) }
@@ -56,6 +57,7 @@ extension Peer {
     self.now = now
     for index in channels.indices where !channels[index].isFree { timeout(index) }
     if let at = upload.nextTurn, at <= now { shareUpload() }
+    if content != nil { contentTimeout() }
     extendWhileOrphaned()
     repair()
     let due = timers.filter { $0.at <= now }
@@ -108,6 +110,7 @@ extension Peer {
     if let at = channels[index].congestion.silenceDeadline, at <= now {
       channels[index].congestion.silent(now: now)
       channels[index].flight.removeAll()
+      channels[index].content.underWay.removeAll()
       pump(index)
     }
     if let at = channels[index].nextRelease, at <= now { pump(index) }

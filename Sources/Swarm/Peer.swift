@@ -14,7 +14,8 @@ public struct Peer {
   static let bannedLimit = 256
 
   let configuration: PeerConfiguration
-  let verifier: SignAll.Verifier
+  /// Of a stream; content that does not change needs none.
+  let verifier: SignAll.Verifier?
   let signer: SignAll.Signer?
   let plainFormat: WireFormat
   let extendedFormat: WireFormat
@@ -28,6 +29,10 @@ public struct Peer {
   var window: ChunkWindow
   /// Of a stream under a Unified Merkle Tree; nil where every chunk has its own signature.
   var unified: UnifiedMerkleState?
+  /// Of a static swarm; nil in that of a stream.
+  var content: Content?
+  /// What is about to be asked for; kept for its storage.
+  var asking: [ChunkRange] = []
   var channels: [Channel] = []
   var byLocal: [UInt32: Int] = [:]
   var newcomers = Newcomers()
@@ -86,10 +91,14 @@ public struct Peer {
 
   /// A peer that has not begun; ``start(bootstrap:now:)`` begins.
   ///
-  /// - Throws: ``SwarmError`` when the swarm id holds no usable key, or a source has no key or no topology.
-  public init(_ configuration: PeerConfiguration, channels numbers: ChannelNumbers, now: Duration)
-    throws(SwarmError)
-  {
+  /// - Throws: ``SwarmError`` when the swarm id holds no usable key, or a source has no key or no topology, or the swarm
+  ///   is named for other content.
+  public init(
+    _ configuration: PeerConfiguration,
+    content: consuming Content? = nil,
+    channels numbers: ChannelNumbers,
+    now: Duration
+  ) throws(SwarmError) {
     self.configuration = configuration
     self.numbers = numbers
     self.now = now
@@ -97,14 +106,9 @@ public struct Peer {
     upload = UploadShare(configuration.capacity, now: now)
     nextSecond = now + .seconds(1)
     do throws(IntegrityError) {
-      let key = try Self.publicKey(configuration)
-      verifier = try SignAll.Verifier(
-        key,
-        addressing: configuration.addressing,
-        chunkSize: configuration.chunkSize
-      )
+      verifier = try Self.verifier(configuration)
       signer = try Self.signer(configuration)
-      if configuration.integrity == .unifiedMerkleTree {
+      if configuration.integrity == .unifiedMerkleTree, let key = verifier?.key {
         unified = try UnifiedMerkleState(configuration, key, window: configuration.window)
       }
     } catch { throw .integrity(error) }
@@ -112,27 +116,42 @@ public struct Peer {
     me = Contact(id: id, address: configuration.address)
     plainFormat = WireFormat(
       addressing: configuration.addressing,
-      signatureLength: verifier.signatureLength,
-      hashLength: unified == nil ? 0 : configuration.merkleHash.length,
+      signatureLength: verifier?.signatureLength ?? 0,
+      hashLength: Self.hashLength(configuration),
       chunkSize: configuration.chunkSize
     )
     var extended = plainFormat
     extended.allowsExtensions = true
     extendedFormat = extended
     window = ChunkWindow(
-      size: configuration.window,
+      size: content == nil ? configuration.window : 1,
       chunkSize: configuration.chunkSize,
-      signatureLength: unified == nil ? verifier.signatureLength : 0
+      signatureLength: unified == nil ? verifier?.signatureLength ?? 0 : 0
     )
     random = configuration.seed.map { .seeded(RandomSource(seed: $0)) } ?? .system
     topologyRandom = RandomSource(seed: random.next())
-    if configuration.role == .source { try beginSource() }
+    if let content {
+      guard configuration.name == .content(content.tree.root), configuration.chunkSize == content.chunkSize
+      else { throw .otherContent }
+      self.content = content
+      speaksPlain = true
+    } else if configuration.role == .source {
+      try beginSource()
+    }
   }
 
-  private static func publicKey(_ configuration: PeerConfiguration) throws(IntegrityError) -> StreamPublicKey
+  private static func verifier(_ configuration: PeerConfiguration) throws(IntegrityError) -> SignAll.Verifier?
   {
-    if let key = configuration.publicKey { return key }
-    return try StreamPublicKey(configuration.swarmID)
+    guard case .live(let id) = configuration.name else { return nil }
+    let key = if let key = configuration.publicKey { key } else { try StreamPublicKey(id) }
+    return try SignAll.Verifier(key, addressing: configuration.addressing, chunkSize: configuration.chunkSize)
+  }
+
+  private static func hashLength(_ configuration: PeerConfiguration) -> Int {
+    switch configuration.name {
+    case .content(let root): root.function.length
+    case .live: configuration.integrity == .unifiedMerkleTree ? configuration.merkleHash.length : 0
+    }
   }
 
   private static func signer(_ configuration: PeerConfiguration) throws(IntegrityError) -> SignAll.Signer? {
@@ -173,6 +192,7 @@ public struct Peer {
     self.now = now
     self.bootstrap = bootstrap
     for address in bootstrap { connect(to: directory.peer(at: address)) }
+    if content != nil { noteContent() }
     settle()
   }
 
@@ -195,6 +215,9 @@ public struct Peer {
     read(datagram, from: address)
     settle()
   }
+
+  /// Bytes of every chunk but the last.
+  public var chunkSize: Int { configuration.chunkSize }
 
   /// Whether a datagram to this channel is for this peer.
   public func owns(_ channel: UInt32) -> Bool { byLocal[channel] != nil || newcomers.contains(channel) }
@@ -276,6 +299,7 @@ public struct Peer {
     ) -> Void
   ) {
     guard !outbox.isEmpty else { return }
+    if let memory = content?.memory { return flush(from: memory, body) }
     unsafe body(outbox.packets.span, outbox.heads.span.bytes, window.bytes.span.bytes, outbox.arrivals.span)
     outbox.clear()
   }
@@ -340,6 +364,7 @@ public struct Peer {
       statistics.parent = channel.address.description
     }
     statistics.windowFill = Double(window.held.count) / Double(max(window.size, 1))
+    if let content { statistics.windowFill = Double(content.heldCount) / Double(content.chunkCount ?? .max) }
     return statistics
   }
 

@@ -4,7 +4,7 @@ public import Wire
 
 /// What a peer needs to take part in one swarm.
 public struct PeerConfiguration {
-  public var swarmID: SwarmID
+  public var name: SwarmName
   public var role: Role
   public var identity: PeerIdentity
   /// Where others reach us; a host of zeros lets them take what they see.
@@ -55,7 +55,11 @@ public struct PeerConfiguration {
   public var stripes = 1
 
   public init(swarmID: SwarmID, role: Role, identity: PeerIdentity, address: Address) {
-    self.swarmID = swarmID
+    self.init(.live(swarmID), role: role, identity: identity, address: address)
+  }
+
+  public init(_ name: SwarmName, role: Role, identity: PeerIdentity, address: Address) {
+    self.name = name
     self.role = role
     self.identity = identity
     self.address = address
@@ -70,6 +74,7 @@ public enum SwarmError: Error, CustomStringConvertible {
   case chunkTooLong(bytes: Int, limit: Int)
   case chunkPublished(UInt64)
   case streamEnded
+  case otherContent
 
   public var description: String {
     switch self {
@@ -79,6 +84,7 @@ public enum SwarmError: Error, CustomStringConvertible {
     case .chunkTooLong(let bytes, let limit):
       "a chunk of \(bytes) bytes does not fit: this swarm's chunks have at most \(limit)"
     case .chunkPublished(let chunk): "chunk \(chunk) is published already, or older than the window"
+    case .otherContent: "the content is not that which the swarm is named for"
     case .streamEnded: "the stream has ended; nothing can be published any more"
     }
   }
@@ -134,6 +140,12 @@ public enum Notice: Hashable, Sendable {
   case connected
   /// The stream's last chunk was read.
   case ended
+  /// Content has this many chunks; answer with ``Peer/provide(_:now:)``.
+  case sized(chunks: UInt64)
+  /// The last chunk of content is here, and tells its length in bytes.
+  case length(UInt64)
+  /// All of the content is here.
+  case complete
 }
 
 extension Duration {

@@ -8,6 +8,8 @@ struct Ring<Element> {
 
   var first: Element? { count == 0 ? nil : storage[head] }
 
+  var last: Element? { count == 0 ? nil : storage[slot(count - 1)] }
+
   /// The element at `index` from the front, which must be below ``count``.
   subscript(index: Int) -> Element {
     get {
@@ -37,6 +39,14 @@ struct Ring<Element> {
       count -= 1
     }
     return storage[head]
+  }
+
+  @discardableResult
+  mutating func removeLast() -> Element? {
+    guard count > 0 else { return nil }
+    count -= 1
+    defer { storage[slot(count)] = nil }
+    return storage[slot(count)]
   }
 
   mutating func removeAll() {

@@ -35,7 +35,7 @@ public struct Statistics: Hashable, Sendable {
   public var parent: String?
   /// `depth`: hops from the source, 0 for the source itself, nil when not attached.
   public var depth: Int?
-  /// `window_fill`: which part of the window holds chunks, 0 to 1.
+  /// `window_fill`: which part of the window holds chunks, 0 to 1; of content, which part is here.
   public var windowFill: Double = 0
   /// `time_ms`: milliseconds since the process started.
   public var timeMilliseconds: Double = 0
@@ -63,4 +63,21 @@ public struct Statistics: Hashable, Sendable {
   public var hopP99Microseconds: Double?
 
   public init() {}
+
+  /// Adds what another peer of the same process counted.
+  public mutating func add(_ other: Statistics) {
+    chunksIn += other.chunksIn
+    chunksOut += other.chunksOut
+    duplicate += other.duplicate
+    lost += other.lost
+    late += other.late
+    repaired += other.repaired
+    rejected += other.rejected
+    bytesIn &+= other.bytesIn
+    bytesOut &+= other.bytesOut
+    inputBytes += other.inputBytes
+    verified += other.verified
+    children += other.children
+    peers += other.peers
+  }
 }

@@ -171,4 +171,24 @@ func run() throws {
   }
 }
 
+/// Acknowledgements and requests make lists now and then, chunks none.
+let contentAllocationLimit = 0.05
+
+func runContent() throws {
+  var bench = try ContentBench(chunks: 100_000)
+  bench.run()
+  let chunks = Double(max(bench.fetched, 1))
+  for (index, name) in ["seed", "fetch"].enumerated() {
+    print(
+      "\(name): \(bench.spent[index] / .microseconds(1) / chunks) us and \(Double(bench.allocations[index]) / chunks) "
+        + "allocations a chunk of content, hashing included"
+    )
+    guard Double(bench.allocations[index]) / chunks <= contentAllocationLimit else {
+      print("that is more than \(contentAllocationLimit): something on the way of a chunk allocates")
+      exit(1)
+    }
+  }
+}
+
 try run()
+try runContent()

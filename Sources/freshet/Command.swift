@@ -4,6 +4,8 @@ package struct Command: Sendable {
     package let name: String
     /// What to give, in a sentence.
     package let summary: String
+    /// Whether there may be more of it.
+    package var repeats = false
     /// Whether it may be left out; then it is the last one.
     package var isOptional = false
   }
@@ -18,7 +20,7 @@ package struct Command: Sendable {
   /// What to type, and what for.
   package let examples: [(line: String, purpose: String)]
 
-  package static let all = [broadcast, join, inspect, plugins, generateKey] + membership
+  package static let all = [broadcast, join, seed, fetch, inspect, plugins, generateKey] + membership
 
   static let broadcast = Command(
     name: "broadcast",

@@ -38,12 +38,19 @@ package struct Console: ~Copyable {
   package mutating func show(_ statistics: Statistics) {
     guard verbosity != .quiet else { return }
     status.update(statistics)
+    let line = status.terminal(width: Self.width(of: STDERR_FILENO, otherwise: 80))
+    show(terminal: line, log: status.log, at: statistics.timeMilliseconds)
+  }
+
+  /// Shows a status of another kind at a time in milliseconds; without one in a log, on a terminal only.
+  package mutating func show(terminal line: String, log: String = "", at time: Double? = nil) {
+    guard verbosity != .quiet else { return }
     if isTerminal {
-      Self.write("\r" + status.terminal(width: Self.width(of: STDERR_FILENO, otherwise: 80)) + "\u{1B}[K")
+      Self.write("\r" + line + "\u{1B}[K")
       hasStatus = true
-    } else if statistics.timeMilliseconds >= nextLog {
-      nextLog = statistics.timeMilliseconds + Self.logInterval
-      Self.write(Self.clock(statistics.timeMilliseconds) + "  " + status.log + "\n")
+    } else if let time, time >= nextLog {
+      nextLog = time + Self.logInterval
+      Self.write(Self.clock(time) + "  " + log + "\n")
     }
   }
 

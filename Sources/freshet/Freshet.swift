@@ -14,6 +14,8 @@ enum Freshet {
       case .help(let command): try say(Help.text(command))
       case .broadcast(let options): try Run.broadcast(options)
       case .join(let options): try Run.join(options)
+      case .seed(let options): try Run.seed(options)
+      case .fetch(let options): try Run.fetch(options)
       case .inspect(let options): try Inspection.run(options, environment: environment)
       case .plugins(let libraries): try say(PluginList.text(Run.plugins(libraries: libraries)))
       case .members(let task): try say(task.run())

@@ -8,6 +8,8 @@ package enum Invocation {
   case broadcast(BroadcastOptions)
   case join(JoinOptions)
   case inspect(InspectOptions)
+  case seed(SeedOptions)
+  case fetch(FetchOptions)
   case plugins(libraries: [String])
   case generateKey(path: String, SignatureAlgorithm)
   case members(MembersTask)
@@ -54,6 +56,8 @@ package enum Invocation {
     switch command.name {
     case Command.broadcast.name: self = .broadcast(try BroadcastOptions(values))
     case Command.join.name: self = .join(try JoinOptions(values))
+    case Command.seed.name: self = .seed(try SeedOptions(values))
+    case Command.fetch.name: self = .fetch(try FetchOptions(values))
     case Command.inspect.name: self = .inspect(try InspectOptions(values))
     case Command.plugins.name: self = .plugins(libraries: try values.all(Settings.plugin))
     case Command.generateKey.name:

@@ -134,6 +134,9 @@ package struct JoinOptions: Hashable, Sendable {
 
   init(_ values: Values) throws(UsageError) {
     link = try Read.link(values.operands[0])
+    guard link.swarmID != nil else {
+      throw UsageError("this is the link of a file, not of a stream; write: freshet fetch '\(link)'")
+    }
     output = try values.optional(Settings.output)
     keep = try values.optional(Settings.keep)
     plays = try values.isOn(Settings.play)

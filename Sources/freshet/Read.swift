@@ -64,6 +64,26 @@ enum Read {
     return value
   }
 
+  /// The chunk size of content: it has to leave room for hashes beside it, and must not look like two of them.
+  static func contentChunkSize(_ text: String) throws(UsageError) -> Int {
+    guard let value = Int(text), 256...1400 ~= value else {
+      throw UsageError("'\(text)' is no chunk size of content: it is 256 to 1400 bytes, such as 1024")
+    }
+    return value
+  }
+
+  static func hash(_ text: String) throws(UsageError) -> MerkleHash {
+    switch text.lowercased() {
+    case "sha-1": return .sha1
+    case "sha-224": return .sha224
+    case "sha-256": return .sha256
+    case "sha-384": return .sha384
+    case "sha-512": return .sha512
+    default:
+      throw UsageError("'\(text)' is no hash function: write sha-1, sha-224, sha-256, sha-384 or sha-512")
+    }
+  }
+
   static func integrity(_ text: String) throws(UsageError) -> IntegrityChoice {
     if text == "sign-all" { return IntegrityChoice(method: .signAll) }
     let colon = text.firstIndex(of: ":") ?? text.endIndex

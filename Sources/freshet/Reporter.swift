@@ -9,6 +9,7 @@ struct Reporter: ~Copyable {
   private var file: StatisticsFile?
   private var hasBegun = false
   private var hasFirstFrame = false
+  private var fetch = FetchLine()
 
   init(isSource: Bool, _ options: CommonOptions) throws(CommandError) {
     self.isSource = isSource
@@ -23,7 +24,10 @@ struct Reporter: ~Copyable {
       if let code = Descriptor.write("\(link)\n", to: STDOUT_FILENO) {
         console.warn("the link cannot be printed (\(unsafe String(cString: strerror(code)))): \(link)")
       }
-      console.say("watch it with: freshet join '\(link)' --play")
+      console.say(
+        link.root == nil
+          ? "watch it with: freshet join '\(link)' --play" : "fetch it with: freshet fetch '\(link)'"
+      )
     case .sentence(let text): console.say(text)
     case .detail(let text): console.detail(text)
     case .warning(let text): console.warn(text)
@@ -32,6 +36,13 @@ struct Reporter: ~Copyable {
       tellFirstFrame(statistics)
       write(statistics)
       console.show(statistics)
+    case .hashing(let path, let part):
+      console.show(terminal: "reading '\(path)': \(Number.fixed(part * 100, decimals: 0)) %")
+    case .progress(let progress, let statistics):
+      hasBegun = true
+      write(statistics)
+      fetch.update(progress, statistics)
+      console.show(terminal: fetch.text, log: fetch.text, at: statistics.timeMilliseconds)
     case .summary(let statistics):
       if !isSource, statistics.chunksIn > 0 { hasBegun = true }
       tellFirstFrame(statistics)

@@ -86,7 +86,7 @@ enum Run {
     }
   }
 
-  private static func node(
+  static func node(
     _ transport: PluginChoice,
     _ plugins: PluginRegistry,
     _ options: CommonOptions,
@@ -112,7 +112,7 @@ enum Run {
     return settings
   }
 
-  private static func registry(_ libraries: [String]) throws(UsageError) -> PluginRegistry {
+  static func registry(_ libraries: [String]) throws(UsageError) -> PluginRegistry {
     try made { () throws(PluginError) in try PluginRegistry.standard(files: libraries) }
   }
 

@@ -71,6 +71,28 @@ package enum Settings {
     "Bytes of a chunk, a multiple of 188; 1128 for tunnels",
     read: Read.chunkSize
   )
+  static let contentChunkSize = Setting(
+    "chunk-size",
+    "BYTES",
+    default: "1024",
+    "Bytes of a chunk; a finished broadcast's recording takes that of the broadcast",
+    read: Read.contentChunkSize
+  )
+  static let hash = Setting(
+    "hash",
+    "NAME",
+    default: "sha-256",
+    "The hash function of the tree: sha-1, sha-224, sha-256, sha-384 or sha-512",
+    read: Read.hash
+  )
+  static let fetchOutput = Setting(
+    "output",
+    "FILE",
+    "Where to put it; without it the file is named after the link",
+    read: Read.file
+  )
+  static let inOrder = Setting("in-order", "Fetch from the beginning on, not what is rarest first")
+  static let keepsSeeding = Setting("seed", "Serve it to others when it is complete, until interrupted")
   static let maxUpload = Setting(
     "max-upload",
     "RATE",

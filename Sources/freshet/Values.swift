@@ -103,7 +103,7 @@ extension Values {
         "'\(command.name)' needs \(missing.name): freshet \(command.usage); see 'freshet help \(command.name)'"
       )
     }
-    guard operands.count <= command.operands.count else {
+    guard operands.count <= command.operands.count || command.operands.last?.repeats == true else {
       let extra = operands[command.operands.count]
       throw UsageError("'\(extra)' is one argument too many for '\(command.usage)'")
     }

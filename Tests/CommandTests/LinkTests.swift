@@ -43,6 +43,20 @@ struct LinkTests {
     #expect((link.chunkSize, link.addressing, link.window) == (1024, .chunkRanges32, .max))
   }
 
+  @Test func `The link of content is printed as it was read`() throws {
+    let root = try RootHash([UInt8](0..<32), .sha256)
+    let text = "ppspp://192.0.2.7:7574/\(root)?cs=1024&cam=2&cipm=1&mhf=2"
+    let link = try Link(text)
+    #expect(link.description == text)
+    #expect(link.root == root)
+    #expect(link.swarmID == nil)
+    #expect((link.chunkSize, link.addressing, link.integrity) == (1024, .chunkRanges32, .merkleTree))
+    #expect(try Link("ppspp://192.0.2.7/\(root)?cipm=1") == link)
+    #expect(refusal("ppspp://h:1/\(root)?cipm=1&mhf=4")?.contains("64") == true)
+    #expect(refusal("ppspp://h:1/\(root)?cipm=1&mhf=5")?.contains("0 to 4") == true)
+    #expect(refusal("ppspp://h:1/\(root)?cipm=1&ldw=5")?.contains("ldw") == true)
+  }
+
   @Test func `A window of all ones keeps everything`() throws {
     let narrow = try Link("ppspp://h:1/\(id)?cipm=2&ldw=4294967295")
     #expect(narrow.window == .max)

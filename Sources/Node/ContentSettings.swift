@@ -1,0 +1,44 @@
+package import Integrity
+import PluginKit
+package import Swarm
+import Wire
+
+/// Which files a seed serves, and how.
+package struct SeedSettings {
+  /// At least one.
+  package var files: [String]
+  package var node: NodeSettings
+  package var listen = Swarm.Link.Endpoint.address(Address(ipv4: 0, port: Swarm.Link.defaultPort))
+  /// Whether another port is taken when the one to listen at is not free.
+  package var takesAnyPort = true
+  package var chunkSize = 1024
+  package var function = HashFunction.sha256
+
+  package init(files: [String], node: NodeSettings) {
+    self.files = files
+    self.node = node
+  }
+}
+
+/// What is fetched, and where it goes.
+package struct FetchSettings {
+  /// The link of content.
+  package var link: Swarm.Link
+  package var node: NodeSettings
+  package var output: String
+  package var order = Content.Order.rarestFirst
+  /// Whether it is served when it is all here.
+  package var seeds = false
+  /// `nil` for any free port of the family that the link's hosts have.
+  package var listen: Swarm.Link.Endpoint?
+  /// How long the link's peers may take to answer.
+  package var answerPatience: Duration = .seconds(10)
+  /// How long no chunk may come.
+  package var contentPatience: Duration = .seconds(30)
+
+  package init(link: Swarm.Link, output: String, node: NodeSettings) {
+    self.link = link
+    self.output = output
+    self.node = node
+  }
+}

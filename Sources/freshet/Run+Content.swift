@@ -1,0 +1,34 @@
+import Node
+import Swarm
+
+// Files instead of streams.
+extension Run {
+  /// Serves files until the time is over or a signal comes.
+  static func seed(_ options: SeedOptions) throws {
+    let plugins = try registry(options.common.plugins)
+    let transport = PluginChoice(name: options.listen.transport ?? "udp")
+    var settings = SeedSettings(files: options.files, node: try node(transport, plugins, options.common))
+    settings.listen = options.listen.endpoint
+    settings.takesAnyPort = !options.listenIsGiven
+    settings.chunkSize = options.chunkSize
+    settings.function = options.hash
+    var reporter = try Reporter(isSource: true, options.common)
+    try Seed.run(settings) { reporter.take($0) }
+  }
+
+  /// Fetches a file until it is complete, the time is over or a signal comes.
+  static func fetch(_ options: FetchOptions) throws {
+    let plugins = try registry(options.common.plugins)
+    let transport = PluginChoice(name: options.listen?.transport ?? "udp")
+    var settings = FetchSettings(
+      link: options.link,
+      output: options.output,
+      node: try node(transport, plugins, options.common, peers: options.link.endpoints)
+    )
+    settings.order = options.isInOrder ? .inOrder : .rarestFirst
+    settings.seeds = options.seeds
+    settings.listen = options.listen?.endpoint
+    var reporter = try Reporter(isSource: false, options.common)
+    try Fetch.run(settings) { reporter.take($0) }
+  }
+}
