@@ -65,6 +65,21 @@ struct Caller {
     )
   }
 
+  /// One that wants content, in chunks of that many bytes.
+  init(_ number: UInt32 = 1, content root: RootHash, chunkSize: Int) {
+    address = Address(ipv4: 0xC633_6500 + number, port: 7574)
+    local = 0xCA11_0000 + number
+    format = WireFormat(hashLength: root.function.length, chunkSize: chunkSize)
+    options = HandshakeOptions(
+      minimumVersion: 1,
+      swarmID: root.bytes,
+      integrity: .merkleTree,
+      merkleHash: root.function,
+      addressing: .chunkRanges32,
+      chunkSize: chunkSize
+    )
+  }
+
   /// A source that serves whoever asks, with chunks from 0 on.
   static func source(
     chunks: UInt64,
