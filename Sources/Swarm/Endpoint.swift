@@ -18,8 +18,9 @@ public struct Endpoint {
     guard let channel = Self.channel(datagram) else { return nil }
     let index =
       channel == 0
-      ? swarm(datagram).flatMap { id in peers.firstIndex { $0.isNamed(id) } }
-      : peers.firstIndex { $0.owns(channel) }
+      ? swarm(datagram).flatMap { id in peers.indices.first { peers[$0].isNamed(id) } }
+      // By index: an element that is handed to a closure is copied, and a peer is large.
+      : peers.indices.first { peers[$0].owns(channel) }
     guard let index else { return nil }
     peers[index].receive(datagram, from: address, now: now)
     return index

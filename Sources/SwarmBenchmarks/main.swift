@@ -171,8 +171,8 @@ func run() throws {
   }
 }
 
-/// Acknowledgements and requests make lists now and then, chunks none.
-let contentAllocationLimit = 0.05
+/// Requests and acknowledgements, of which each is for many chunks, may allocate; chunks may not.
+let contentAllocationLimit = 0.25
 
 func runContent() throws {
   var bench = try ContentBench(chunks: 100_000)
