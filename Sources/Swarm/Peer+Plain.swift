@@ -57,14 +57,14 @@ extension Peer {
   /// Slots go from plain peers that do not use theirs to those that wait, one a second.
   mutating func reviewPlain() {
     if content != nil { return reviewSlots() }
-    for index in channels.indices where channels[index].isServed && channels[index].isOpen {
-      guard now - channels[index].lastAsked >= Self.plainPatience, window.newest != nil, lastChunk == nil
-      else { continue }
-      chokePlain(index)
-      if topology != nil { events.append(.linkDown(channels[index].peer, .silent, redirect: [])) }
-    }
     let waiting = channels.indices.filter { channels[$0].isOpen && channels[$0].weChoke }
     guard let index = waiting.min(by: { channels[$0].lastAsked < channels[$1].lastAsked }) else { return }
+    for idle in channels.indices where channels[idle].isServed && channels[idle].isOpen {
+      guard now - channels[idle].lastAsked >= Self.plainPatience, window.newest != nil, lastChunk == nil
+      else { continue }
+      chokePlain(idle)
+      if topology != nil { events.append(.linkDown(channels[idle].peer, .silent, redirect: [])) }
+    }
     channels[index].lastAsked = now
     consider(index)
   }

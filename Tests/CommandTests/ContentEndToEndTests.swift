@@ -98,6 +98,28 @@ import Testing
     #expect(third.complaint.contains("complete already"))
   }
 
+  @Test func `A broadcast that was kept whole is served for good under the hash of what was signed`() throws {
+    let folder = try TemporaryDirectory()
+    let kept = folder.file("kept.ts")
+    let broadcast = try run(
+      built("freshet"),
+      [
+        "broadcast", EndToEndTests.clip, "--duration", "2s", "--integrity", "unified-merkle", "--keep", kept,
+        "--listen", "udp://127.0.0.1:0",
+      ]
+    )
+    #expect(broadcast.status == 0, "\(broadcast.errors)")
+    let sentence = try #require(broadcast.errors.split(separator: "\n").first { $0.contains("kept whole") })
+    // The broadcaster is gone; what it signed makes the name.
+    var source = try seed([kept], ["--chunk-size", "1316"])
+    let link = try link(of: &source)
+    let root = try #require(link.split(separator: "/").last?.prefix { $0 != "?" })
+    #expect(sentence.contains(root), "\(sentence), but \(link)")
+    var viewer = try fetch(link, folder.file("out.ts"))
+    #expect(try viewer.wait() == 0, "\(viewer.complaint)")
+    #expect(try contents(of: folder.file("out.ts")) == contents(of: kept))
+  }
+
   @Test func `A fetch whose time is over says what is missing`() throws {
     let folder = try TemporaryDirectory()
     try write(Self.noise(4_000_000), to: folder.file("in"))

@@ -4,7 +4,7 @@ import Testing
 
 /// Broadcasters and viewers as their users start them, over sockets on loopback.
 @Suite(.serialized) struct EndToEndTests {
-  private static let clip =
+  static let clip =
     #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
     + "/Media/clock.mp4"
 
