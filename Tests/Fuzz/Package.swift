@@ -31,7 +31,10 @@ let package = Package(
     ),
     fuzz(
       "Swarm",
-      [.product(name: "Integrity", package: "freshet"), .product(name: "PluginKit", package: "PluginKit")]
+      [
+        .product(name: "Integrity", package: "freshet"), .product(name: "PluginKit", package: "PluginKit"),
+        .product(name: "Wire", package: "freshet"),
+      ]
     ),
   ]
 )

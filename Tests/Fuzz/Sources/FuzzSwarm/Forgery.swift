@@ -4,40 +4,38 @@ import Wire
 
 /// Well-formed messages with the fields of somebody who means harm, even of one who owns the stream's key.
 struct Forgery {
-  private static let format = WireFormat(
-    addressing: .chunkRanges32,
-    signatureLength: 64,
-    chunkSize: Stage.chunkSize,
-    allowsExtensions: true
-  )
   private static let edges: [UInt64] = [
     0, 1, 31, 32, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFD, 0xFFFF_FFFE, 0xFFFF_FFFF,
   ]
 
   /// Whether something was signed that the broadcaster never published.
-  private(set) var isSigned = false
-  private let signer: SignAll.Signer
-  private let key: StreamKey
+  var isSigned = false
+  let stage: Stage
+  let format: WireFormat
+  /// The stream's key, and one that is not.
+  let keys: [StreamKey]
 
-  init() throws {
-    key = try StreamKey(ed25519Seed: [UInt8](repeating: 7, count: 32).span.bytes)
-    signer = try SignAll.Signer(key, addressing: .chunkRanges32)
+  init(_ stage: Stage) throws {
+    self.stage = stage
+    format = stage.variant.format
+    keys = [try Stage.key(), try StreamKey(ed25519Seed: [UInt8](repeating: 8, count: 32).span.bytes)]
   }
 
   /// A chunk number: one at an edge, or one near the newest.
-  private func number(_ script: inout Script) -> UInt64 {
+  func number(_ script: inout Script) -> UInt64 {
     let byte = Int(script.byte())
-    if byte < Self.edges.count { return Self.edges[byte] }
+    if byte < Self.edges.count { return min(Self.edges[byte], format.lastChunk) }
+    if byte < 12 { return format.lastChunk - UInt64(byte - Self.edges.count) }
     return UInt64(max(0, stage.payloads.count + byte - 128))
   }
 
-  private func range(_ script: inout Script) -> ChunkRange {
+  func range(_ script: inout Script) -> ChunkRange {
     let (first, last) = (number(&script), number(&script))
     return min(first, last)...max(first, last)
   }
 
   /// Any number of 64 bits, for fields that no addressing limits.
-  private func wide(_ script: inout Script) -> UInt64 {
+  func wide(_ script: inout Script) -> UInt64 {
     let byte = script.byte()
     if byte & 0x80 != 0 { return .max - UInt64(byte & 0x0F) }
     return byte & 0x40 != 0 ? 1 << UInt64(byte & 0x3F) : number(&script)
@@ -46,11 +44,22 @@ struct Forgery {
   /// Appends one message that the script chooses.
   mutating func append(_ script: inout Script, to out: inout [UInt8]) {
     let kind = script.byte()
+    switch kind >> 4 {
+    case 14: appendTree(&script, to: &out)
+    case 15: appendExchange(&script, to: &out)
+    default: appendUsual(&script, kind, to: &out)
+    }
+  }
+
+  /// What one specification can name of a range.
+  func nameable(_ chunks: ChunkRange) -> ChunkRange { format.widest(around: chunks.lowerBound, in: chunks) }
+
+  private mutating func appendUsual(_ script: inout Script, _ kind: UInt8, to out: inout [UInt8]) {
     switch kind & 15 {
-    case 0: Self.format.appendHave(range(&script), to: &out)
-    case 1: Self.format.appendRequest(range(&script), to: &out)
-    case 2: Self.format.appendCancel(range(&script), to: &out)
-    case 3: Self.format.appendAck(range(&script), delay: wide(&script), to: &out)
+    case 0: format.appendHave(range(&script), to: &out)
+    case 1: format.appendRequest(range(&script), to: &out)
+    case 2: format.appendCancel(range(&script), to: &out)
+    case 3: format.appendAck(nameable(range(&script)), delay: wide(&script), to: &out)
     case 4: WireFormat.appendChoke(to: &out)
     case 5: WireFormat.appendUnchoke(to: &out)
     case 6: appendChunk(&script, to: &out)
@@ -65,16 +74,22 @@ struct Forgery {
     let payload = [UInt8](repeating: script.byte(), count: size)
     var signature: [UInt8] = []
     do throws(IntegrityError) {
+      let signer = try SignAll.Signer(
+        keys[0],
+        addressing: format.addressing,
+        chunkSize: format.chunkSize
+      )
       try signer.sign(chunk: chunk, timestamp: timestamp, payload: payload.span.bytes, into: &signature)
     } catch { return }
     isSigned = true
-    Self.format.appendSignedIntegrity(
+    format.appendSignedIntegrity(
       chunk...chunk,
+      length: size,
       timestamp: timestamp,
       signature: signature.span.bytes,
       to: &out
     )
-    Self.format.appendDataHeader(chunk, timestamp: wide(&script), to: &out)
+    format.appendDataHeader(chunk, length: size, timestamp: wide(&script), to: &out)
     out += payload
   }
 
