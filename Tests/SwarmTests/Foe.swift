@@ -42,6 +42,7 @@ struct Foe {
     _ role: Role = .relay,
     topology: String = "greedy",
     numbers: ChannelNumbers = ChannelNumbers(),
+    now: Duration = .zero,
     configure: (inout PeerConfiguration) -> Void = { _ in }
   ) throws -> Peer {
     let key = try key()
@@ -60,7 +61,7 @@ struct Foe {
     configuration.makeTopology = { _, _ in Greedy() }
     if role == .source { configuration.key = key }
     configure(&configuration)
-    return try Peer(configuration, channels: numbers, now: .zero)
+    return try Peer(configuration, channels: numbers, now: now)
   }
 
   private static func options(initiator: Bool) throws -> HandshakeOptions {

@@ -313,6 +313,7 @@ extension Peer {
 
   /// Notes that a chunk must be acknowledged with the biggest interval around it (RFC 7574, section 4.3.2).
   private mutating func owe(_ index: Int, _ chunk: UInt64, sent: UInt64) {
+    guard channels[index].understands(MessageType.ack) else { return }
     guard let range = window.held.range(containing: chunk) else { return }
     // The biggest interval that one specification can name: all of it, or the biggest bin.
     let named = plainFormat.widest(around: chunk, in: range)
@@ -332,7 +333,7 @@ extension Peer {
   static let ackDelay: Duration = .milliseconds(10)
 
   mutating func sendAck(_ index: Int) {
-    guard let range = channels[index].owedAck, channels[index].understands(MessageType.ack) else { return }
+    guard let range = channels[index].owedAck else { return }
     let delay = channels[index].owedDelay
     channels[index].owedAck = nil
     channels[index].owedCount = 0
@@ -398,7 +399,7 @@ extension Peer {
       becomePlain(index)
     }
     if channels[index].weChoke {
-      send(index) { bytes in WireFormat.appendChoke(to: &bytes) }
+      sayChoke(index)
       return
     }
     let isLink = channels[index].purpose.map { $0 != .control } ?? false

@@ -92,7 +92,9 @@ extension Peer {
     channels[index].congestion.floorRate = liveFloor
     if channels[index].weChoke {
       channels[index].weChoke = false
-      send(index) { bytes in WireFormat.appendUnchoke(to: &bytes) }
+      if channels[index].understands(MessageType.unchoke) {
+        send(index) { bytes in WireFormat.appendUnchoke(to: &bytes) }
+      }
     }
     for range in window.held.ranges.suffix(16) { sendHave(index, range) }
   }
@@ -102,6 +104,10 @@ extension Peer {
     channels[index].isServed = false
     channels[index].lastAsked = now
     channels[index].urgent.removeAll()
+    sayChoke(index)
+  }
+
+  mutating func sayChoke(_ index: Int) {
     guard channels[index].understands(MessageType.choke) else { return }
     send(index) { bytes in WireFormat.appendChoke(to: &bytes) }
   }

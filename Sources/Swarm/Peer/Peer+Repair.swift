@@ -91,8 +91,10 @@ extension Peer {
   }
 
   /// Everything from `expected` to `last` should have come.
+  ///
+  /// A source makes the chunks; what it does not have does not exist, whoever says to have it.
   mutating func look(upTo last: UInt64, at time: Duration) {
-    guard var chunk = expected, chunk <= last else { return }
+    guard configuration.role != .source, var chunk = expected, chunk <= last else { return }
     let start = chunk
     while chunk <= last, missing.count < Self.missingLimit {
       if !window.contains(chunk), unified?.isRepresented(chunk) != true { look(for: chunk, at: time) }

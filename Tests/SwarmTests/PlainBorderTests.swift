@@ -1,0 +1,136 @@
+import Integrity
+import PluginKit
+import Testing
+import Wire
+
+@testable import Swarm
+
+/// What a plain peer says and hears, datagram by datagram.
+@Suite struct `To a plain peer` {
+  private let address = Address(ipv4: 0xC633_6407, port: 4000)
+  private let format = WireFormat(signatureLength: 64, chunkSize: Foe.chunkSize)
+
+  /// Opens a channel to a source with four chunks; the datagram that opens it says something as well.
+  private func open(_ source: inout Peer, without missing: [UInt8] = [], _ first: (inout [UInt8]) -> Void)
+    throws
+    -> UInt32
+  {
+    for chunk in 1...4 as ClosedRange<UInt64> {
+      let payload = [UInt8](repeating: 1, count: Foe.chunkSize)
+      try unsafe source.publish(
+        chunk: chunk,
+        payload: payload.span.bytes,
+        isEntry: true,
+        isLast: false,
+        now: .zero
+      )
+    }
+    var supported = MessageSet.rfc7574
+    for type in missing { supported.remove(type) }
+    let key = try Foe.key()
+    let options = HandshakeOptions(
+      minimumVersion: 1,
+      swarmID: key.swarmID.bytes,
+      integrity: .signAll,
+      signatureAlgorithm: key.algorithm.rawValue,
+      addressing: .chunkRanges32,
+      discardWindow: 256,
+      supported: supported,
+      chunkSize: Foe.chunkSize
+    )
+    var datagram: [UInt8] = []
+    WireFormat.appendChannel(0, to: &datagram)
+    WireFormat.appendHandshake(source: 7, options, to: &datagram)
+    source.receive(datagram.span, from: address, now: .zero)
+    var local: UInt32 = 0
+    for answer in sent(by: &source) {
+      var reader = try DatagramReader(answer.span)
+      if case .handshake(let view)? = try reader.next(format) { local = view.source }
+    }
+    say(&source, to: local, first)
+    return local
+  }
+
+  private func say(
+    _ source: inout Peer,
+    to local: UInt32,
+    now: Duration = .zero,
+    _ write: (inout [UInt8]) -> Void
+  ) {
+    var datagram: [UInt8] = []
+    WireFormat.appendChannel(local, to: &datagram)
+    write(&datagram)
+    source.receive(datagram.span, from: address, now: now)
+  }
+
+  private func sent(by source: inout Peer) -> [[UInt8]] {
+    var datagrams: [[UInt8]] = []
+    source.flush { packets, heads, bodies, _ in
+      for index in packets.indices {
+        var bytes: [UInt8] = []
+        bytes.append(bytes: heads.extracting(packets[index].head.range))
+        bytes.append(bytes: bodies.extracting(packets[index].body.range))
+        datagrams.append(bytes)
+      }
+    }
+    return datagrams
+  }
+
+  /// The types of the first messages of what was sent.
+  private func types(_ source: inout Peer) throws -> [UInt8] {
+    try sent(by: &source).compactMap { try DatagramReader($0.span).nextType }
+  }
+
+  @Test func `goes what it asks for with the datagram that opens its channel`() throws {
+    var source = try Foe.victim(.source)
+    _ = try open(&source) { format.appendRequest(1...2, to: &$0) }
+    #expect(try types(&source).count { $0 == MessageType.signedIntegrity } == 2)
+  }
+
+  @Test func `goes no ACK that it does not understand, nor is time spent on it`() throws {
+    var source = try Foe.victim(.source)
+    let local = try open(&source, without: [MessageType.ack]) { _ in }
+    say(&source, to: local) { bytes in
+      unsafe format.appendSignedIntegrity(
+        1...1,
+        timestamp: 0,
+        signature: [UInt8](repeating: 0, count: 64).span.bytes,
+        to: &bytes
+      )
+      format.appendDataHeader(1, timestamp: 0, to: &bytes)
+      bytes += [UInt8](repeating: 1, count: Foe.chunkSize)
+    }
+    let now = Duration.milliseconds(11)
+    source.timeout(now: now)
+    #expect(try !types(&source).contains(MessageType.ack))
+    #expect(try #require(source.nextTimeout) > now)
+  }
+
+  @Test func `goes no CHOKE or UNCHOKE that it does not understand`() throws {
+    var source = try Foe.victim(.source)
+    let missing = [MessageType.choke, MessageType.unchoke]
+    let local = try open(&source, without: missing) { _ in }
+    // It does not use its slot, asks, and gets one again.
+    var types: [UInt8] = []
+    for second in 1...15 as ClosedRange<Int64> {
+      source.timeout(now: .seconds(second))
+      say(&source, to: local, now: .seconds(second)) {
+        if second == 11 { format.appendRequest(1...2, to: &$0) }
+      }
+      types += try self.types(&source)
+    }
+    #expect(source.channels[0].isServed)
+    #expect(!types.contains(MessageType.choke) && !types.contains(MessageType.unchoke))
+  }
+
+  @Test func `goes no REQUEST from the source, whatever it says to have`() throws {
+    var source = try Foe.victim(.source)
+    _ = try open(&source) { format.appendHave(1...40, to: &$0) }
+    var types: [UInt8] = []
+    for tenth in 1...30 as ClosedRange<Int64> {
+      source.timeout(now: .milliseconds(tenth * 100))
+      types += try self.types(&source)
+    }
+    #expect(!types.contains(MessageType.request))
+  }
+}
