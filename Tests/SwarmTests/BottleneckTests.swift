@@ -104,7 +104,7 @@ import Testing
         )
       }
       // Linear growth takes its time to even things out; no one is shut out meanwhile.
-      #expect(fairness >= (part < 4 ? 0.8 : 0.95), "seed \(seed): \(shares)")
+      #expect(fairness >= (part < 4 ? 0.8 : 0.9), "seed \(seed): \(shares)")
       #expect(shares.reduce(0, +) >= 0.9 * Double(rate), "seed \(seed): \(shares)")
       #expect(percentile(waits, 0.95) < CongestionProfile.background.target, "seed \(seed): \(queue(waits))")
     }
