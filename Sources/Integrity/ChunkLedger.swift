@@ -30,6 +30,9 @@ public struct ChunkLedger: ~Copyable, Sendable {
     let lock: FileDescriptor
   }
 
+  /// How long a lock may be another's, in milliseconds: a process that has just been forked holds our own until its exec.
+  private static let lockPatience = 200
+
   /// Opens the ledger of a key, which nobody else may have open.
   ///
   /// Throws `keyInUse` while another broadcast has it, and otherwise when the ledger is missing, damaged or another
@@ -46,8 +49,12 @@ public struct ChunkLedger: ~Copyable, Sendable {
     guard let lock = try PrivateFile.openExisting(keyPath) else {
       throw PrivateFile.failure(keyPath, "opened")
     }
-    guard flock(lock.raw, LOCK_EX | LOCK_NB) == 0 else {
-      throw errno == EWOULDBLOCK ? .keyInUse(path: keyPath) : PrivateFile.failure(keyPath, "locked")
+    var patience = lockPatience
+    while flock(lock.raw, LOCK_EX | LOCK_NB) != 0 {
+      guard errno == EWOULDBLOCK || errno == EINTR else { throw PrivateFile.failure(keyPath, "locked") }
+      guard patience > 0 else { throw .keyInUse(path: keyPath) }
+      patience -= 10
+      usleep(10_000)
     }
     let path = ledgerPath(keyPath)
     let upcoming = try read(path, key.swarmID)
