@@ -101,17 +101,7 @@ package final class ContentHost: Participant {
 
   private func flush(_ now: Duration, _ send: (_ datagram: [UInt8], _ to: Address) -> Void) {
     for index in endpoint.peers.indices where endpoint.peers[index].hasOutput {
-      var datagrams: [(bytes: [UInt8], to: Address)] = []
-      endpoint.peers[index].flush { packets, heads, bodies, _ in
-        for number in packets.indices {
-          let packet = packets[number]
-          var bytes: [UInt8] = []
-          bytes.reserveCapacity(Int(packet.head.count) + Int(packet.body.count))
-          bytes.append(bytes: heads.extracting(packet.head.range))
-          bytes.append(bytes: bodies.extracting(packet.body.range))
-          datagrams.append((bytes, packet.address))
-        }
-      }
+      let datagrams = endpoint.peers[index].takeDatagrams()
       for (bytes, to) in datagrams {
         for changed in rewrite?(bytes, to, now) ?? [bytes] { send(changed, to) }
       }

@@ -83,7 +83,6 @@ import Testing
     var first = try fetch(link, folder.file("out"))
     let deadline = ContinuousClock.now + .seconds(20)
     while !exists(folder.file("out.part.hashes")), ContinuousClock.now < deadline { usleep(20_000) }
-    usleep(1_500_000)
     first.signal(SIGKILL)
     #expect(try first.wait() == 137)
     #expect(!exists(folder.file("out")))

@@ -47,10 +47,13 @@ struct Subtrees {
     return slots[slot]?.verify(chunk, payload, pending)
   }
 
-  /// Remembers the hashes of a subtree that lead to its munro.
-  mutating func learn(_ chunk: UInt64, from pending: PendingHashes) {
-    guard let slot = slot(chunk), contains(chunk) else { return }
+  /// Remembers the hashes of a chunk's subtree that lead to its munro.
+  ///
+  /// - Returns: the chunks of the subtree, and whether all its hashes are known now; nil when there is no such subtree.
+  mutating func learn(_ chunk: UInt64, from pending: PendingHashes?) -> (munro: ChunkRange, isWhole: Bool)? {
+    guard let pending, let slot = slot(chunk), contains(chunk) else { return nil }
     _ = slots[slot]?.learn(from: pending)
+    return slots[slot].map { ($0.munro, $0.hasAllHashes) }
   }
 
   private func slot(_ chunk: UInt64) -> Int? { width.map { Int(chunk / $0 % UInt64(slots.count)) } }

@@ -13,16 +13,12 @@ extension Peer {
 
   /// A signed munro, whose hash came just before it.
   mutating func readMunro(_ index: Int, _ chunks: ChunkRange, timestamp: UInt64, signature: RawSpan) {
-    guard let state = unified, state.verifier.isMunro(chunks), state.subtrees.accepts(chunks),
-      !state.subtrees.contains(chunks.lowerBound), mayTeach(index),
-      let hash = channels[index].hashes?.hash(of: chunks)
+    // Nothing of the state is held here while it changes: a second reference would copy all subtrees.
+    guard let verifier = unified?.verifier, verifier.isMunro(chunks),
+      unified?.subtrees.accepts(chunks) == true, unified?.subtrees.contains(chunks.lowerBound) == false,
+      mayTeach(index), let hashes = channels[index].hashes, hashes.hash(of: chunks) != nil
     else { return }
-    let found = unsafe state.verifier.verify(
-      munro: chunks,
-      hash: hash.span.bytes.extracting(first: configuration.merkleHash.length),
-      timestamp: timestamp,
-      signature: signature
-    )
+    let found = verifier.verify(munro: chunks, hashes, timestamp: timestamp, signature: signature)
     guard let found else {
       lied(index)
       return
@@ -44,18 +40,11 @@ extension Peer {
 
   /// A datagram with hashes was read: chunks that waited for them have their turn.
   mutating func learn(_ index: Int, from chunk: UInt64) {
-    guard let hashes = channels[index].hashes, unified?.subtrees.contains(chunk) == true else { return }
-    unified?.subtrees.learn(chunk, from: hashes)
-    guard let subtree = unified?.subtrees[chunk] else { return }
-    if subtree.hasAllHashes {
-      channels[index].hashes?.removeAll()
-    } else if hashes.holdsEach(of: subtree.munro) {
-      // All were sent, and they do not lead to the munro.
-      channels[index].hashes?.removeAll()
-      lied(index)
-      return
-    }
-    unpark(subtree.munro)
+    guard let (munro, isWhole) = unified?.subtrees.learn(chunk, from: channels[index].hashes) else { return }
+    let isLie = !isWhole && channels[index].hashes?.holdsEach(of: munro) == true
+    if isWhole || isLie { channels[index].hashes?.removeAll() }
+    // All were sent, and they do not lead to the munro.
+    if isLie { lied(index) } else { unpark(munro) }
   }
 
   /// DATA of a stream without a signature for each chunk.
@@ -81,9 +70,10 @@ extension Peer {
 
   /// Keeps a chunk until its hashes come, and sees to it that they are asked for.
   private mutating func park(_ index: Int, _ chunk: UInt64, sent: UInt64, payload: RawSpan, note: UInt64) {
-    guard let state = unified, !state.parked.contains(where: { $0.chunk == chunk }) else { return }
-    if state.parked.count >= UnifiedMerkleState.parkedLimit, let oldest = state.parked.first {
-      unified?.parked.removeFirst()
+    guard unified?.parked.contains(where: { $0.chunk == chunk }) == false else { return }
+    if let count = unified?.parked.count, count >= UnifiedMerkleState.parkedLimit,
+      let oldest = unified?.parked.removeFirst()
+    {
       seek(oldest.chunk)
     }
     unified?.parked.append(
