@@ -165,10 +165,14 @@ public struct Peer {
 
   private mutating func beginSource() throws(SwarmError) {
     guard let key = configuration.key else { throw .noKey }
+    let stripes: Int
+    do throws(ParameterError) {
+      stripes = try stripeCount()
+    } catch { throw .topology(error) }
     let descriptor = SwarmDescriptor(
       epoch: 1,
       rate: configuration.rate,
-      stripes: configuration.stripes,
+      stripes: stripes,
       captureStart: NTPTimestamp(sinceUnixEpoch: configuration.clockOffset + now).rawValue,
       validFrom: 0,
       topology: configuration.topology,
@@ -185,6 +189,13 @@ public struct Peer {
       try adopt(descriptor)
     } catch { throw .topology(error) }
     settle()
+  }
+
+  /// How many stripes the topology that the source announces wants.
+  private func stripeCount() throws(ParameterError) -> Int {
+    let made = try configuration.makeTopology(configuration.topology, configuration.topologyParameters)
+    let declared = type(of: made).manifest.parameters
+    return try Parameters(configuration.topologyParameters, declared: declared).stripes
   }
 
   /// Begins with the addresses of the link; a source needs none.

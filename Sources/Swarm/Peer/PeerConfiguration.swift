@@ -52,7 +52,6 @@ public struct PeerConfiguration {
   public var rate: UInt64 = 0
   public var topology = "tree"
   public var topologyParameters = ""
-  public var stripes = 1
 
   public init(swarmID: SwarmID, role: Role, identity: PeerIdentity, address: Address) {
     self.init(.live(swarmID), role: role, identity: identity, address: address)

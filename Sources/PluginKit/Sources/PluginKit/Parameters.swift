@@ -113,6 +113,15 @@ public struct Parameters: Sendable, Hashable {
       .joined(separator: ",")
   }
 
+  /// How many stripes the stream is cut into: the parameter of that name, 1 where the plugin has none.
+  ///
+  /// Chunk `c` belongs to stripe `c mod stripes`. The source announces the number, so that all peers count alike.
+  public var stripes: Int {
+    guard let parameter = declared.first(where: { $0.name == "stripes" }), case .integer = parameter.kind
+    else { return 1 }
+    return max(1, min(integer("stripes"), StripeSet.limit))
+  }
+
   public func integer(_ name: String) -> Int {
     guard case .integer(_, let value) = parameter(name).kind else {
       preconditionFailure("\(name) is no integer")
