@@ -155,7 +155,7 @@ struct Channels {
     {
       format = WireFormat(
         addressing: addressing,
-        signatureLength: integrity?.isLive == true
+        signatureLength: integrity?.isSigned == true
           ? index.flatMap { swarms[$0].signatureLength } ?? algorithm?.signatureLength ?? 0 : 0,
         hashLength: isTree ? (first(\.merkleHash) ?? .sha256).length : 0,
         chunkSize: chunkSize,

@@ -109,6 +109,14 @@ package struct Broadcast {
     try start(rate: rate, window: window, address: addresses[0])
     report(.link(link))
     for warning in warnings { report(.warning(warning)) }
+    if settings.integrity == .none {
+      report(
+        .warning(
+          "nothing protects the stream: everybody on its way, every viewer too, can alter it unnoticed; "
+            + "--integrity none is for networks in which you trust all"
+        )
+      )
+    }
     let kind = source.isLive ? "live" : "paced by its timestamps"
     report(.sentence("broadcasting \(source.summary), \(kind), about \((rate / 1000).grouped) kbit/s"))
     if let folder = settings.authority {

@@ -3,6 +3,7 @@ import MediaIO
 import Net
 import PluginKit
 import Swarm
+import Wire
 
 /// A running viewer: a swarm on its way to outputs and to other viewers.
 package struct Join {
@@ -83,6 +84,14 @@ package struct Join {
 
   private mutating func run(_ report: (NodeEvent) -> Void) throws(NodeError) {
     try start(report)
+    if settings.link.integrity == .none {
+      report(
+        .warning(
+          "nothing protects this stream (its link says cipm=0): everybody on its way, every viewer too, can alter it "
+            + "unnoticed"
+        )
+      )
+    }
     report(
       .detail(
         "listening at \(host.carrier.address), asking \(bootstrap.map(\.description).joined(separator: ", "))"

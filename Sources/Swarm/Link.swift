@@ -5,7 +5,8 @@ public import Wire
 /// Where a swarm can be joined, and all that a peer must know before its first HANDSHAKE.
 ///
 /// `ppspp://HOST:PORT[,HOST:PORT…]/SWARM-ID?cs=1316&cam=2&cipm=2&lsa=13&ldw=12000` is the link of a stream,
-/// `ppspp://HOST:PORT/ROOT-HASH?cs=1024&cam=2&cipm=1&mhf=2` that of content. RFC 7574 section 10.1 leaves the form of
+/// `ppspp://HOST:PORT/ROOT-HASH?cs=1024&cam=2&cipm=1&mhf=2` that of content. With cipm=0 nothing protects the chunks of a
+/// stream (section 5); its id is a key all the same, and names the swarm. RFC 7574 section 10.1 leaves the form of
 /// links open; the parameters are its options 9, 6, 3, 5, 7 and 4. Absent ones have the RFC's defaults (table 8):
 /// 1,024-byte chunks, 32-bit chunk ranges, SHA-256; the algorithm of a stream stands in its swarm id.
 public struct Link: Hashable, Sendable {
@@ -39,7 +40,7 @@ public struct Link: Hashable, Sendable {
   /// The link of a live stream.
   ///
   /// - Precondition: there are 1 to `maximumEndpoints` endpoints, the chunk size is one of `chunkSizes`, the
-  ///   integrity method is one for live streams, and a window has at least one chunk.
+  ///   integrity method is not that of static content, and a window has at least one chunk.
   public init(
     endpoints: [Endpoint],
     swarmID: SwarmID,
@@ -187,7 +188,8 @@ extension Link: CustomStringConvertible {
     case .content(let root): return start + "&mhf=\(root.function.rawValue)"
     case .live(let id):
       let widest = addressing.windowSize == 4 ? UInt64(UInt32.max) : .max
-      return start + "&lsa=\(id.algorithm.rawValue)&ldw=\(min(window, widest))"
+      let algorithm = integrity.isSigned ? "&lsa=\(id.algorithm.rawValue)" : ""
+      return start + algorithm + "&ldw=\(min(window, widest))"
     }
   }
 }
@@ -233,6 +235,7 @@ private struct Values {
       addressing = known
     }
     switch given["cipm"] {
+    case 0: integrity = .none
     case 1: integrity = .merkleTree
     case 2: integrity = .signAll
     case 3: integrity = .unifiedMerkleTree
@@ -243,8 +246,8 @@ private struct Values {
       )
     case let method?:
       throw LinkError(
-        "the link says cipm=\(method), but only content with cipm=1 (Merkle tree) and streams with cipm=2 (Sign All) "
-          + "or 3 (Unified Merkle Tree) can be had"
+        "the link says cipm=\(method), but only content with cipm=1 (Merkle tree) and streams with cipm=2 (Sign All), "
+          + "3 (Unified Merkle Tree) or 0 (no protection) can be had"
       )
     }
     if let name = integrity == .merkleTree ? ["lsa", "ldw"].first(where: { given[$0] != nil }) : nil {

@@ -15,14 +15,14 @@ public enum HandshakeOption: UInt8, Hashable, Sendable, CaseIterable {
 
 /// How content is protected (RFC 7574, section 7.5).
 public enum IntegrityMethod: UInt8, Hashable, Sendable, CaseIterable {
-  /// Printed in the RFC, unassigned by its erratum 4880; a swarm may refuse it.
+  /// For networks in which everybody is trusted (section 5); unassigned by erratum 4880.
   case none = 0
   case merkleTree = 1
   case signAll = 2
   case unifiedMerkleTree = 3
 
-  /// Whether content is signed as it is made, and not known beforehand.
-  public var isLive: Bool { self == .signAll || self == .unifiedMerkleTree }
+  /// Whether content is signed as it is made.
+  public var isSigned: Bool { self == .signAll || self == .unifiedMerkleTree }
 }
 
 /// The hash function of a Merkle tree (RFC 7574, section 7.6).

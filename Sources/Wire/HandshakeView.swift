@@ -50,9 +50,9 @@ public struct HandshakeView: ~Escapable {
     }
     guard let integrity else { return .integrity }
     if integrity == .merkleTree && merkleHash == nil { return .merkleHash }
-    if integrity.isLive && signatureAlgorithm == nil { return .signatureAlgorithm }
+    if integrity.isSigned && signatureAlgorithm == nil { return .signatureAlgorithm }
     if addressing == nil { return .addressing }
-    if integrity.isLive && discardWindow == nil { return .discardWindow }
+    if integrity.isSigned && discardWindow == nil { return .discardWindow }
     return chunkSize == nil ? .chunkSize : nil
   }
 

@@ -55,8 +55,8 @@ package struct Command: Sendable {
     operands: [Operand(name: "LINK", summary: "What 'freshet broadcast' printed, in quotes")],
     summary: "Watch, record or relay a stream",
     details: """
-      Each chunk is checked against the broadcaster's signature before it is shown or passed on. \
-      A link holds '&', so put it in quotes.
+      Each chunk is checked against the broadcaster's signature before it is shown or passed on; a broadcast with \
+      --integrity none has no signatures, and you are warned. A link holds '&', so put it in quotes.
       """,
     options: [
       Settings.output.option, Settings.keep.option, Settings.play.option, Settings.noRelay.option,

@@ -86,9 +86,12 @@ enum Read {
 
   static func integrity(_ text: String) throws(UsageError) -> IntegrityChoice {
     if text == "sign-all" { return IntegrityChoice(method: .signAll) }
+    if text == "none" { return IntegrityChoice(method: .none) }
     let colon = text.firstIndex(of: ":") ?? text.endIndex
     guard text[..<colon] == "unified-merkle" else {
-      throw UsageError("'\(text)' is no integrity method for a stream: write sign-all or unified-merkle")
+      throw UsageError(
+        "'\(text)' is no integrity method for a stream: write sign-all, unified-merkle or none"
+      )
     }
     guard colon < text.endIndex else { return IntegrityChoice(method: .unifiedMerkleTree) }
     guard let width = Int(text[colon...].dropFirst()), UnifiedMerkle.isWidth(width) else {

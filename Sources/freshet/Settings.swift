@@ -47,7 +47,7 @@ package enum Settings {
     "integrity",
     "METHOD",
     default: "sign-all",
-    "How chunks are protected: sign-all, or unified-merkle[:CHUNKS], which signs 2 to 32 chunks at once and is much cheaper",
+    "How chunks are protected: sign-all; unified-merkle[:CHUNKS], which signs 2 to 32 at once and is much cheaper; or none",
     read: Read.integrity
   )
   static let addressing = Setting(

@@ -144,6 +144,29 @@ import Testing
     #expect(try source.wait(within: .seconds(8)) == 0)
   }
 
+  @Test func `A stream without protection is watched, and both sides are warned`() throws {
+    let folder = try TemporaryDirectory()
+    var source = try broadcast(["--duration", "4s", "--integrity", "none", "--topology", "chain"])
+    let link = try link(of: &source)
+    #expect(link.contains("&cipm=0&ldw="))
+    var first = try join(link, ["--output", folder.file("1.ts")])
+    try first.waitForComplaint("fed by")
+    var second = try Program(
+      built("freshet"),
+      ["join", link, "--quiet", "--output", folder.file("2.ts"), "--stats", folder.file("2.json")]
+    )
+    #expect(try first.wait(within: .seconds(12)) == 0, "\(first.complaint)")
+    #expect(try second.wait(within: .seconds(12)) == 0, "\(second.complaint)")
+    #expect(try source.wait(within: .seconds(12)) == 0, "\(source.complaint)")
+    #expect(source.complaint.contains("freshet: nothing protects the stream: "))
+    #expect(first.complaint.contains("freshet: nothing protects this stream (its link says cipm=0): "))
+    #expect(second.complaint.filter { $0 == "\n" }.count == 1, "quiet, but for this: \(second.complaint)")
+    let whole = try pictures(Self.clip)
+    for number in 1...2 { expectRun(try pictures(folder.file("\(number).ts")), of: whole, atLeast: 25) }
+    #expect(try last("depth", in: folder.file("2.json")) == 2)
+    #expect(try last("verified", in: folder.file("2.json")) == 0)
+  }
+
   @Test func `It works over IPv6 and under a Unified Merkle Tree`() throws {
     let folder = try TemporaryDirectory()
     var source = try broadcast(

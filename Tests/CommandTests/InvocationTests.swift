@@ -93,6 +93,11 @@ struct InvocationTests {
     #expect(options.common.verbosity == .verbose)
   }
 
+  @Test func `Protection is left out on request only`() throws {
+    #expect(try broadcast(["-", "--integrity", "none"]).integrity == IntegrityChoice(method: .none))
+    #expect(throws: UsageError.self) { try broadcast(["-", "--integrity", ""]) }
+  }
+
   @Test func `Every option of a viewer is read`() throws {
     let options = try join([
       link, "--output", "-", "--play", "--no-relay", "--listen", "udp://127.0.0.1:0", "--max-upload", "800k",
@@ -176,7 +181,7 @@ struct InvocationTests {
     (["broadcast", "a", "--max-upload", "1e9"], "is no rate"),
     (["broadcast", "a", "--max-upload", "99999999G"], "is no rate"),
     (["broadcast", "a", "--chunk-size", "1000"], "multiple of 188"),
-    (["broadcast", "a", "--integrity", "none"], "sign-all"),
+    (["broadcast", "a", "--integrity", "merkle"], "write sign-all"),
     (["broadcast", "a", "--integrity", "unified-merkle:7"], "2, 4, 8, 16 or 32"),
     (["broadcast", "a", "--addressing", "chunks"], "bins-32"),
     (["broadcast", "a", "--topology", "Tree"], "names no plugin"),

@@ -57,6 +57,14 @@ struct LinkTests {
     #expect(refusal("ppspp://h:1/\(root)?cipm=1&ldw=5")?.contains("ldw") == true)
   }
 
+  @Test func `The link of a stream without integrity protection says so, and names no algorithm`() throws {
+    let text = "ppspp://192.0.2.7:7574/\(id)?cs=1316&cam=2&cipm=0&ldw=12000"
+    let link = try Link(text)
+    #expect(link.description == text)
+    #expect(link.integrity == .none && link.swarmID == id)
+    #expect(try Link(text + "&lsa=15") == link)
+  }
+
   @Test func `A window of all ones keeps everything`() throws {
     let narrow = try Link("ppspp://h:1/\(id)?cipm=2&ldw=4294967295")
     #expect(narrow.window == .max)
@@ -95,7 +103,9 @@ struct LinkTests {
     ("ppspp://-h:1/ID?cipm=2", "no HOST:PORT"),
     ("ppspp://h:1,,g:1/ID?cipm=2", "no HOST:PORT"),
     ("ppspp://h:1/ID?cs=1316", "put it in quotes"),
-    ("ppspp://h:1/ID?cipm=0", "Sign All"),
+    ("ppspp://h:1/ID?cipm=4", "Sign All"),
+    ("ppspp://h:1/ID?cipm=0&lsa=13", "a key for Ed25519"),
+    ("ppspp://h:1/ID?cipm=0&mhf=4", "trees of streams"),
     ("ppspp://h:1/ID?cipm=2&cs=0", "chunks of 1 to 65000"),
     ("ppspp://h:1/ID?cipm=2&cs=65001", "chunks of 1 to 65000"),
     ("ppspp://h:1/ID?cipm=2&cs=99999999999999999999", "no number"),

@@ -7,9 +7,10 @@ extension Peer {
   /// The messages that we understand; what is not here must not be sent to us.
   private var spoken: MessageSet {
     var set = MessageSet([
-      MessageType.handshake, MessageType.data, MessageType.ack, MessageType.have, MessageType.signedIntegrity,
-      MessageType.request, MessageType.cancel, MessageType.choke, MessageType.unchoke,
+      MessageType.handshake, MessageType.data, MessageType.ack, MessageType.have, MessageType.request,
+      MessageType.cancel, MessageType.choke, MessageType.unchoke,
     ])
+    if plainFormat.signatureLength > 0 { set.insert(MessageType.signedIntegrity) }
     if unified != nil { set.insert(MessageType.integrity) }
     if exchangePolicy != .off {
       for type in [MessageType.pexRequest, MessageType.pexResponse4, MessageType.pexResponse6] {
@@ -18,10 +19,7 @@ extension Peer {
     }
     if configuration.membership != nil { set.insert(MessageType.pexCertificate) }
     if !speaksPlain { set.insert(Message.extensionType) }
-    if content != nil {
-      set.insert(MessageType.integrity)
-      set.remove(MessageType.signedIntegrity)
-    }
+    if content != nil { set.insert(MessageType.integrity) }
     return set
   }
 
@@ -37,7 +35,7 @@ extension Peer {
     case .live(let id):
       options.integrity = configuration.integrity
       options.merkleHash = unified == nil ? nil : configuration.merkleHash
-      options.signatureAlgorithm = id.algorithm.rawValue
+      options.signatureAlgorithm = configuration.integrity.isSigned ? id.algorithm.rawValue : nil
       options.discardWindow = plainFormat.discardWindow(chunks: window.size)
     case .content(let root):
       options.integrity = .merkleTree
@@ -54,7 +52,10 @@ extension Peer {
     else { return false }
     switch configuration.name {
     case .live(let id):
-      guard view.integrity == configuration.integrity, view.signatureAlgorithm == id.algorithm.rawValue,
+      // Where nothing is signed the algorithm need not be said; it stands in the swarm id all the same.
+      let algorithm =
+        view.signatureAlgorithm ?? (configuration.integrity.isSigned ? nil : id.algorithm.rawValue)
+      guard view.integrity == configuration.integrity, algorithm == id.algorithm.rawValue,
         unified == nil || view.merkleHash ?? .sha256 == configuration.merkleHash,
         let window = view.discardWindow, window > 0
       else { return false }

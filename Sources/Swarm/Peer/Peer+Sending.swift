@@ -141,10 +141,10 @@ extension Peer {
     let clock = wireClock
     outbox.begin()
     WireFormat.appendChannel(channels[index].remote, to: &outbox.heads)
-    if unified == nil {
-      window.appendSignedIntegrity(of: chunk, plainFormat, to: &outbox.heads)
-    } else {
-      appendHashes(index, of: chunk, isAsked: lane == .urgent, lane: lane)
+    switch configuration.integrity {
+    case .signAll: window.appendSignedIntegrity(of: chunk, plainFormat, to: &outbox.heads)
+    case .unifiedMerkleTree: appendHashes(index, of: chunk, isAsked: lane == .urgent, lane: lane)
+    case .none, .merkleTree: break
     }
     let dataSize = plainFormat.dataHeaderSize + Int(payload.count) + (queued.note == 0 ? 0 : Self.noteSize)
     if outbox.pending + dataSize > configuration.datagramLimit {

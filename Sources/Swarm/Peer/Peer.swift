@@ -15,6 +15,9 @@ public struct Peer {
 
   let configuration: PeerConfiguration
   /// Of a stream; content that does not change needs none.
+  ///
+  /// A stream without integrity protection still has it: its swarm id is the key that signs the descriptor, so that
+  /// nobody else says which topology the viewers run, although anybody may say what they see.
   let verifier: SignAll.Verifier?
   let signer: SignAll.Signer?
   let plainFormat: WireFormat
@@ -116,7 +119,7 @@ public struct Peer {
     me = Contact(id: id, address: configuration.address)
     plainFormat = WireFormat(
       addressing: configuration.addressing,
-      signatureLength: verifier?.signatureLength ?? 0,
+      signatureLength: configuration.integrity.isSigned ? verifier?.signatureLength ?? 0 : 0,
       hashLength: Self.hashLength(configuration),
       chunkSize: configuration.chunkSize
     )
@@ -126,7 +129,7 @@ public struct Peer {
     window = ChunkWindow(
       size: content == nil ? configuration.window : 1,
       chunkSize: configuration.chunkSize,
-      signatureLength: unified == nil ? verifier?.signatureLength ?? 0 : 0
+      signatureLength: unified == nil ? plainFormat.signatureLength : 0
     )
     random = configuration.seed.map { .seeded(RandomSource(seed: $0)) } ?? .system
     topologyRandom = RandomSource(seed: random.next())
@@ -233,7 +236,7 @@ public struct Peer {
   /// Whether a datagram to this channel is for this peer.
   public func owns(_ channel: UInt32) -> Bool { byLocal[channel] != nil || newcomers.contains(channel) }
 
-  /// Signs a chunk and sends it on its way.
+  /// Signs a chunk, where the swarm protects its chunks, and sends it on its way.
   ///
   /// `chunk` must be a number that the key has never signed; `isLast` ends the stream, and such a chunk must be
   /// shorter than the others (RFC 7574, section 8.6).
@@ -262,10 +265,12 @@ public struct Peer {
       return
     }
     let timestamp = nextTimestamp()
-    do throws(IntegrityError) {
-      signature.removeAll(keepingCapacity: true)
-      try signer.sign(chunk: chunk, timestamp: timestamp.rawValue, payload: payload, into: &signature)
-    } catch { throw .integrity(error) }
+    signature.removeAll(keepingCapacity: true)
+    if configuration.integrity == .signAll {
+      do throws(IntegrityError) {
+        try signer.sign(chunk: chunk, timestamp: timestamp.rawValue, payload: payload, into: &signature)
+      } catch { throw .integrity(error) }
+    }
     counters.inputBytes &+= UInt64(payload.byteCount)
     if expected == nil { begin(at: chunk) }
     if payload.byteCount < limit { lastChunk = chunk }
@@ -388,10 +393,13 @@ public struct Peer {
   /// Bits per second that one copy of the stream takes on the wire, with what proves its chunks, as it was declared.
   public var copyRate: UInt64 {
     let chunk = configuration.chunkSize
-    var proof = plainFormat.signedIntegritySize
-    if unified != nil {
-      proof = plainFormat.integritySize + proof / configuration.chunksPerSignature
-    }
+    let proof =
+      switch configuration.integrity {
+      case .signAll: plainFormat.signedIntegritySize
+      case .unifiedMerkleTree:
+        plainFormat.integritySize + plainFormat.signedIntegritySize / configuration.chunksPerSignature
+      case .none, .merkleTree: 0
+      }
     let size = WireFormat.channelSize + proof + plainFormat.dataHeaderSize + chunk
     let (high, low) = (descriptor?.rate ?? 0).multipliedFullWidth(by: UInt64(size))
     return high >= UInt64(chunk) ? .max : UInt64(chunk).dividingFullWidth((high, low)).quotient

@@ -10,7 +10,7 @@ public struct PeerConfiguration {
   /// Where others reach us; a host of zeros lets them take what they see.
   public var address: Address
   public var addressing = ChunkAddressing.chunkRanges32
-  /// How chunks are protected.
+  /// How chunks are protected; of a stream also ``IntegrityMethod/none``, and then who relays it can alter it unnoticed.
   public var integrity = IntegrityMethod.signAll
   /// The hash function of trees.
   public var merkleHash = MerkleHash.sha256

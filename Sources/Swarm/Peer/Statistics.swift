@@ -41,7 +41,8 @@ public struct Statistics: Hashable, Sendable {
   public var timeMilliseconds: Double = 0
   /// `behind_live_ms`: from the signing of the newest chunk that was put out to its output.
   public var behindLiveMilliseconds: Double?
-  /// `delay_ms_median`: from the signing of a chunk to its output, of all chunks signed since the output began.
+  /// `delay_ms_median`: from the signing of a chunk to its output, of all chunks signed since the output began;
+  /// from its arrival where nothing is signed.
   public var delayMedianMilliseconds: Double?
   /// `delay_ms_p99`: the same, not exceeded by 99 of 100 chunks; nil when more than the hundredth is lost.
   public var delayP99Milliseconds: Double?
