@@ -126,6 +126,7 @@ let package = Package(
       resources: [.copy("Vectors")]
     ),
     tests("Swarm", ["Support", pluginKit, "Swarm", "Lab", "Wire", "Integrity", "Tree", "Chain"]),
+    tests("Lab", ["Support", pluginKit, "Lab"]),
     tests("Topology", ["Support", pluginKit, "Branching", "Tree", "Chain", "Static"]),
     tests("Net", ["CAllocations", "Support", pluginKit, "Net", "UDP"]),
     tests("Emulator", ["Support", pluginKit, "Emulator", "Lab", "Net"]),

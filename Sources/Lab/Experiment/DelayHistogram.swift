@@ -33,7 +33,7 @@ package struct DelayHistogram: Hashable, Sendable {
 
   /// The time in nanoseconds that a part of all does not exceed; `nil` when so many did not come.
   ///
-  /// - Parameter of: how many were expected; those that did not come count as endless. `nil`: only those that came.
+  /// Of `expected`, those that did not come count as endless; without it only those that came count.
   package func quantile(_ part: Double, of expected: UInt64? = nil) -> Int64? {
     let needed = max(1, UInt64((part * Double(expected ?? count)).rounded(.up)))
     guard needed <= count else { return nil }

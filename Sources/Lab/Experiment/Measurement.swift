@@ -3,7 +3,7 @@
 /// A delivery is expected of each peer for each measured chunk that was published while the peer took part and whose
 /// deadline it lived to see.
 package struct Measurement: Sendable {
-  /// Deliveries that were expected; came before the deadline; came after it. The rest never came.
+  /// Deliveries that were expected, those of them that came before the deadline, and those that came after it.
   package var expected: UInt64 = 0
   package var inTime: UInt64 = 0
   package var late: UInt64 = 0
