@@ -103,9 +103,10 @@ public struct Capacity: Hashable, Sendable {
 public struct Hello: Hashable, Sendable {
   public var id: PeerID
   public var capacity: Capacity
-  /// Whether it receives the stream: it is the source, or has a parent.
+  /// Whether it receives the stream: it is the source, has a parent, or is fed without one (see
+  /// ``TopologyAction/declareParent(stripe:_:depth:)``).
   public var isAttached: Bool
-  /// Where it takes part in the tree, 0 for the source; `nil` when it is not attached.
+  /// Where it takes part in the tree, 0 for the source; `nil` when it is not attached, or there is no tree.
   public var depth: Int?
   /// Where others reach it.
   public var address: Address

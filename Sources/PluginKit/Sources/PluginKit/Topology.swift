@@ -23,6 +23,9 @@ public enum Role: Hashable, Sendable {
 }
 
 /// What a connection is for.
+///
+/// Whatever it is for, either side may send messages, advertise and push over it. Over data and spare connections both
+/// sides answer requests, and who accepted tells the other by itself what it has.
 public enum Purpose: UInt8, Hashable, Sendable {
   /// The other side is to push chunks to us.
   case data = 0
@@ -153,9 +156,10 @@ public enum LinkDownReason: Hashable, Sendable {
   }
 }
 
-/// A chunk that came and was verified.
+/// A chunk that came and was verified; at the source, one that was published.
 @frozen public struct ChunkArrival: Hashable, Sendable, BitwiseCopyable {
   public var chunk: UInt64
+  /// Who brought it; the peer's own number (that of ``TopologyContext/me``) where it was published.
   public var from: PeerRef
   /// What the sender's topology wrote beside it; 0 when nothing.
   public var note: UInt64
@@ -180,7 +184,10 @@ public enum LinkDownReason: Hashable, Sendable {
   }
 }
 
-/// Chunks that are missing although later ones came.
+/// Chunks that should have come.
+///
+/// Of a stripe with a declared parent these are the chunks that the parent passed over, or leaves unsent; of any other,
+/// those that later ones have overtaken for longer than chunks were overtaken lately.
 @frozen public struct Gap: Hashable, Sendable {
   public var chunks: ClosedRange<UInt64>
   /// After this they are of no use.
@@ -193,9 +200,16 @@ public enum LinkDownReason: Hashable, Sendable {
   }
 }
 
-/// Why chunks that were asked for did not come.
+/// Why chunks that the topology asked for did not come.
 public enum RequestFailure: Hashable, Sendable {
-  case timeout, choked, unavailable, linkDown
+  /// No answer came in time.
+  case timeout
+  /// The peer answers no requests at the moment.
+  case choked
+  /// They lie outside the own window or the peer's, too many are under way, or the peer takes no requests.
+  case unavailable
+  /// The connection ended, or there was none.
+  case linkDown
 }
 
 /// What one topology leaves to the one that follows it; made by the host.
@@ -248,20 +262,25 @@ public enum TopologyEvent: Sendable {
   case linkUp(Link)
   /// A connection, or the attempt at one, ended; `redirect` names whom the other side suggests.
   case linkDown(PeerRef, LinkDownReason, redirect: [Candidate])
-  /// A parent has said nothing at all for longer than it should; repeated while the silence lasts.
+  /// A declared parent has said nothing at all for longer than it should, or somebody does not answer to chunks that were
+  /// pushed; repeated while the silence lasts.
   case silence(PeerRef, for: Duration)
   /// How a connection does, once a second.
   case linkSample(PeerRef, LinkSample)
   /// Bytes from the same topology on another peer.
   case message(PeerRef, epoch: UInt32, bytes: [UInt8])
   case timer(UInt32)
+  /// Of what the topology requested itself. It may ask somebody else; when it does not, the host does in time.
   case requestFailed(PeerRef, ClosedRange<UInt64>, RequestFailure)
   case choked(PeerRef)
   case unchoked(PeerRef)
   case windowMoved(WindowState)
+  /// A topology that wants this takes pushes from everybody it is connected to; others only from whom they asked for data.
   case chunks([ChunkArrival])
   case duplicates([ChunkArrival])
   case haves([Advertisement])
+  /// Chunks that are to be asked for. A topology that wants this is the first to choose of whom: the host asks by itself
+  /// only after half of the time for which a chunk is waited for.
   case gaps([Gap])
 }
 
@@ -269,7 +288,8 @@ public enum TopologyEvent: Sendable {
 ///
 /// What names a peer that is gone is ignored.
 public enum TopologyAction: Hashable, Sendable {
-  /// Ask a peer for stripes, or only for a connection. `from`: the first chunk wanted, `nil` for its newest entry.
+  /// Ask a peer for stripes, or only for a connection. `from`: the first chunk wanted, `nil` for its newest entry. It takes
+  /// the place of what the same peer was asked for and has not answered.
   case connect(PeerRef, Purpose, StripeSet, from: UInt64?, note: [UInt8])
   case accept(PeerRef, StripeSet, note: [UInt8])
   /// `redirect`: at most ``TopologyContext/redirectLimit`` peers to try instead.
@@ -284,15 +304,23 @@ public enum TopologyAction: Hashable, Sendable {
   case discover(limit: Int)
   /// Tell a peer that we have these chunks.
   case advertise(ClosedRange<UInt64>, to: PeerRef)
+  /// Ask a peer for those of these chunks that are not held; somebody else who was asked for them is not waited for any
+  /// more. What does not come is told by ``TopologyEvent/requestFailed(_:_:_:)``.
   case request(ClosedRange<UInt64>, from: PeerRef)
   case cancel(ClosedRange<UInt64>, from: PeerRef)
   /// A standing rule: every chunk of the stripe from `from` on, and what is in the window of it; `nil`: newest entry.
   case route(stripe: Int, to: PeerRef, from: UInt64?)
-  /// One chunk to one peer, with eight bytes beside it for the topology there; 0 sends none.
+  /// One chunk that is held to one peer, with eight bytes beside it for the topology there; 0 sends none.
+  ///
+  /// A chunk without a note is left out when the other side turns out to have it before it is sent.
   case push(chunk: UInt64, to: PeerRef, note: UInt64)
   /// Ends a route to a peer, or asks a parent to end its route to us.
   case stop(stripe: Int, PeerRef)
   /// Who feeds a stripe, and how deep we stand; `nil` when nobody does.
+  ///
+  /// A declared parent is expected to push its stripe in ascending order, so that what it passes over is known to be lost.
+  /// A peer whose topology declares parents is attached while it has one. One whose topology never does is attached while
+  /// chunks come, from whomever.
   case declareParent(stripe: Int, PeerRef?, depth: Int)
   /// The successor of a swap can take over.
   case ready(epoch: UInt32)
