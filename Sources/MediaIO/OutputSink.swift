@@ -95,7 +95,7 @@ public final class OutputSink: Sendable {
       if case .command(let command) = destination {
         started = try Player.start(command)
       } else {
-        started = try Player.start(Player.find())
+        started = try Player.start(Player.find(for: .stream))
       }
       player = started
       descriptor = started.inlet
@@ -104,11 +104,10 @@ public final class OutputSink: Sendable {
       descriptor = open
       name = "the output"
     }
-    var status = stat()
-    let isFile = unsafe fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
-    let limit = queueLimit ?? (isFile ? fileQueueLimit : pipeQueueLimit)
+    let outlet = SlowDescriptor(descriptor)
+    let limit = queueLimit ?? (outlet.isFile ? fileQueueLimit : pipeQueueLimit)
     let state = Monitor(State(queue: OutputQueue(limit: limit)))
-    let writer = Writer(descriptor: descriptor, isFile: isFile, name: name, player: player)
+    let writer = Writer(outlet: outlet, name: name, player: player)
     let hasThread = startThread {
       writer.run(state)
       if descriptor != STDOUT_FILENO { writer.close(state) }
@@ -219,17 +218,16 @@ public final class OutputSink: Sendable {
 
   /// The thread that writes.
   private struct Writer: Sendable {
-    let descriptor: Int32
-    let isFile: Bool
+    let outlet: SlowDescriptor
     let name: String
     let player: Player?
 
+    private var descriptor: Int32 { outlet.descriptor }
+    private var isFile: Bool { outlet.isFile }
+
     func run(_ state: Monitor<State>) {
       // A reader that has gone is an error code here, not the death of the process.
-      var broken = sigset_t()
-      unsafe sigemptyset(&broken)
-      unsafe sigaddset(&broken, SIGPIPE)
-      unsafe pthread_sigmask(SIG_BLOCK, &broken, nil)
+      blockBrokenPipes()
       var firstFrame = FirstFrame()
       var lastUnit: UInt64?
       let size = isFile ? 1 << 18 : 1 << 14
@@ -267,36 +265,17 @@ public final class OutputSink: Sendable {
 
     /// Writes all bytes; returns why it could not.
     private func put(_ bytes: [UInt8], _ state: Monitor<State>) -> String? {
-      var written = 0
-      while written < bytes.count {
-        if !isFile {
-          var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-          let count = unsafe poll(&ready, 1, 100)
-          if count == 0 || (count < 0 && errno == EINTR) {
-            let isLate = state.read { state in state.deadline.map { monotonicNow() >= $0 } ?? false }
-            if isLate { return "\(name) stopped reading: the end of the stream was not written" }
-            continue
-          }
-        }
-        // A pipe that is ready takes this much without blocking.
-        let most = isFile ? bytes.count - written : min(bytes.count - written, Int(PIPE_BUF))
-        let count = unsafe bytes.withUnsafeBytes { buffer in
-          unsafe Glibc.write(descriptor, buffer.baseAddress.map { unsafe $0 + written }, most)
-        }
-        if count >= 0 {
-          written += count
-          continue
-        }
-        switch errno {
-        case EINTR, EAGAIN: continue
-        case EPIPE: return player?.reasonOfEnd() ?? "the reader of \(name) has gone"
-        default:
-          let reason = systemError(errno)
-          if isFile { trim(state.read { $0.statistics.bytesWritten } + UInt64(written)) }
-          return "cannot write to \(name): \(reason)"
-        }
+      let end = outlet.put(bytes[...]) {
+        state.read { state in state.deadline.map { monotonicNow() >= $0 } ?? false }
       }
-      return nil
+      switch end.obstacle {
+      case nil: return nil
+      case .late: return "\(name) stopped reading: the end of the stream was not written"
+      case .noReader: return player?.reasonOfEnd() ?? "the reader of \(name) has gone"
+      case .code(let code):
+        if isFile { trim(state.read { $0.statistics.bytesWritten } + UInt64(end.count)) }
+        return "cannot write to \(name): \(systemError(code))"
+      }
     }
 
     /// Takes an access unit that may not be whole out of a file again.

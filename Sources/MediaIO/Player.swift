@@ -25,25 +25,43 @@ struct Player {
   let inlet: Int32
   private let state = Monitor(State())
 
-  /// Programs that are looked for, in this order, and how they play MPEG-TS from a pipe soon.
+  /// What is played.
+  enum Input {
+    /// MPEG-TS on standard input, as soon as possible.
+    case stream
+    /// Any file on standard input, in which nobody can seek.
+    case pipe
+    case file(String)
+  }
+
+  /// Programs that are looked for, in this order, and how they play.
   ///
   /// Neither is told to keep no buffer: it would throw away the first picture, which it probes.
-  private static let known: [[String]] = [
-    [
+  private static func known(_ input: Input) -> [[String]] {
+    let ffplay = [
       "ffplay", "-hide_banner", "-loglevel", "fatal", "-nostats", "-window_title", "Freshet", "-autoexit",
-      "-framedrop", "-probesize", "1000000", "-analyzeduration", "500000", "-f", "mpegts", "-i", "pipe:0",
-    ],
-    [
-      "mpv", "--no-terminal", "--title=Freshet", "--cache=no", "--audio-buffer=0.1", "--demuxer=lavf",
-      "--demuxer-lavf-format=mpegts", "--demuxer-lavf-analyzeduration=0.5",
-      "--demuxer-lavf-probesize=1000000", "-",
-    ],
-  ]
+    ]
+    let mpv = ["mpv", "--no-terminal", "--title=Freshet"]
+    return switch input {
+    case .stream:
+      [
+        ffplay + [
+          "-framedrop", "-probesize", "1000000", "-analyzeduration", "500000", "-f", "mpegts", "-i", "pipe:0",
+        ],
+        mpv + [
+          "--cache=no", "--audio-buffer=0.1", "--demuxer=lavf", "--demuxer-lavf-format=mpegts",
+          "--demuxer-lavf-analyzeduration=0.5", "--demuxer-lavf-probesize=1000000", "-",
+        ],
+      ]
+    case .pipe: [ffplay + ["-i", "pipe:0"], mpv + ["-"]]
+    case .file(let path): [ffplay + ["-i", "file:" + path], mpv + ["--", path]]
+    }
+  }
 
   /// The first player that is installed, as a command.
-  static func find() throws(MediaError) -> [String] {
+  static func find(for input: Input) throws(MediaError) -> [String] {
     let path = unsafe getenv("PATH").map { unsafe String(cString: $0) } ?? "/usr/local/bin:/usr/bin:/bin"
-    for command in known {
+    for command in known(input) {
       for directory in path.split(separator: ":") {
         if unsafe access("\(directory)/\(command[0])", X_OK) == 0 {
           return ["\(directory)/\(command[0])"] + command.dropFirst()
@@ -139,8 +157,13 @@ struct Player {
     let deadline = monotonicNow() &+ Self.farewell
     while !hasEnded, monotonicNow() < deadline { usleep(10_000) }
     _ = state.wait(until: deadline) { $0.status == nil || $0.hasSaidAll ? () : nil }
+    return complaint ?? "the player (\(name)) was closed"
+  }
+
+  /// How a player that has ended failed, as a sentence; nil when it did not.
+  var complaint: String? {
     let (status, errors) = state.read { ($0.status, $0.errors) }
-    guard let status, status != 0 else { return "the player (\(name)) was closed" }
+    guard let status, status != 0 else { return nil }
     // The low bits are the signal that ended it.
     let end = status & 0x7f == 0 ? "status \(status >> 8 & 0xff)" : "signal \(status & 0x7f)"
     let said = Self.lastWords(errors)
@@ -156,7 +179,7 @@ struct Player {
   }
 
   /// Whether the process is gone; it is waited for here only.
-  private var hasEnded: Bool {
+  var hasEnded: Bool {
     state.change { state in
       if state.status != nil { return true }
       var status: Int32 = 0

@@ -45,6 +45,32 @@ import Swarm
     return try adopt(descriptor, path)
   }
 
+  /// Creates a file without a name, which is gone when nobody has it open any more.
+  static func createUnnamed(byteCount: Int) throws(NodeError) -> ContentFile {
+    let folder = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/var/tmp"
+    var path = Array("\(folder)/freshet-XXXXXX".utf8CString)
+    let descriptor = unsafe mkstemp(&path)
+    guard descriptor >= 0 else {
+      throw .file(
+        "cannot keep in '\(folder)' what is fetched: \(SystemError(code: errno)); TMPDIR names another folder"
+      )
+    }
+    unsafe unlink(path)
+    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    let code = posix_fallocate(descriptor, 0, byteCount)
+    guard code == 0 else {
+      close(descriptor)
+      throw .file(
+        "cannot keep \(UInt64(byteCount).grouped) bytes in '\(folder)' while they are fetched: "
+          + "\(SystemError(code: code)); TMPDIR names another folder"
+      )
+    }
+    return try adopt(descriptor, folder)
+  }
+
+  /// The open file once more, for whom it is to outlive this value; -1 when no more can be open.
+  func duplicate() -> Int32 { fcntl(descriptor, F_DUPFD_CLOEXEC, 0) }
+
   private static func adopt(_ descriptor: Int32, _ path: String) throws(NodeError) -> ContentFile {
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {

@@ -22,11 +22,21 @@ package struct SeedSettings {
 
 /// What is fetched, and where it goes.
 package struct FetchSettings {
+  /// Where content goes.
+  package enum Output: Hashable, Sendable {
+    case file(String)
+    /// In order; what is kept meanwhile has no name, and is gone in the end.
+    case standardOutput
+  }
+
   /// The link of content.
   package var link: Swarm.Link
   package var node: NodeSettings
-  package var output: String
+  package var output: Output
+  /// What is piped or played while it comes should come in order.
   package var order = Content.Order.rarestFirst
+  /// Whether a player shows it while it comes.
+  package var plays = false
   /// Whether it is served when it is all here.
   package var seeds = false
   /// `nil` for any free port of the family that the link's hosts have.
@@ -36,7 +46,10 @@ package struct FetchSettings {
   /// How long no chunk may come.
   package var contentPatience: Duration = .seconds(30)
 
-  package init(link: Swarm.Link, output: String, node: NodeSettings) {
+  /// Where the content has a name; nil when it is only piped.
+  var path: String? { if case .file(let path) = output { path } else { nil } }
+
+  package init(link: Swarm.Link, output: Output, node: NodeSettings) {
     self.link = link
     self.output = output
     self.node = node

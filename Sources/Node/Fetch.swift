@@ -1,5 +1,6 @@
 import Glibc
 import Integrity
+import MediaIO
 import Net
 import PluginKit
 import Swarm
@@ -10,6 +11,7 @@ package struct Fetch {
   private let host: Host
   private let bootstrap: [Address]
   private let part: PartialFile
+  private var outlets: [ContentOutlet] = []
   private var nextReport: Duration = .zero
   private var hasAnswer = false
   private var isComplete = false
@@ -19,14 +21,15 @@ package struct Fetch {
   /// Fetches until everything is there, the time is over or a signal comes; serves then, if that was asked for.
   package static func run(_ settings: FetchSettings, _ report: (NodeEvent) -> Void) throws(NodeError) {
     guard let root = settings.link.root else { preconditionFailure("a fetch is of content") }
-    if unsafe access(settings.output, F_OK) == 0 {
-      return try serveWhole(root, settings, report)
+    if let path = settings.path, unsafe access(path, F_OK) == 0 {
+      return try serveWhole(root, path, settings, report)
     }
     var fetch = try Fetch(settings)
     do throws(NodeError) {
       try fetch.start(root, report)
       try fetch.run(report)
     } catch {
+      for index in fetch.outlets.indices { fetch.outlets[index].stop() }
       try? fetch.part.save(fetch.host.endpoint.peers[0], fetch.host.clock, isLast: true)
       report(.summary(fetch.host.summary()))
       throw error
@@ -37,10 +40,10 @@ package struct Fetch {
   /// The output is there already: nothing is to be fetched, if it is the content.
   private static func serveWhole(
     _ root: RootHash,
+    _ path: String,
     _ settings: FetchSettings,
     _ report: (NodeEvent) -> Void
   ) throws(NodeError) {
-    let path = settings.output
     do {
       let file = try ContentFile.open(path)
       let tree = try file.tree(root.function, chunkSize: settings.link.chunkSize) {
@@ -51,6 +54,11 @@ package struct Fetch {
       }
     }
     report(.sentence("'\(path)' is complete already"))
+    let player = settings.plays ? try ContentOutlet.play(path) {} : nil
+    defer {
+      if !settings.seeds { player?.wait() }
+      player?.stop()
+    }
     guard settings.seeds else { return }
     var seed = SeedSettings(files: [path], node: settings.node)
     seed.chunkSize = settings.link.chunkSize
@@ -65,7 +73,9 @@ package struct Fetch {
     let socket = try Sockets.listen(settings.listen, reaching: found, settings.node.transport)
     host = try Host(settings.node, socket, clock: Clock())
     bootstrap = try Sockets.reachable(found, from: host.carrier)
-    part = PartialFile(settings.output)
+    part = PartialFile(settings.path)
+    if settings.output == .standardOutput { outlets.append(ContentOutlet(.standardOutput, host.waker)) }
+    if settings.plays { outlets.append(ContentOutlet(.player, host.waker)) }
   }
 
   private func start(_ root: RootHash, _ report: (NodeEvent) -> Void) throws(NodeError) {
@@ -84,7 +94,7 @@ package struct Fetch {
       root,
       chunkSize: chunkSize,
       order: order,
-      { report(.hashing(settings.output, $0)) }
+      { report(.hashing(settings.path ?? "", $0)) }
     ) {
       report(.sentence("going on with \(found.held.grouped) chunks that are here"))
       content = found.content
@@ -93,7 +103,7 @@ package struct Fetch {
         try Content(fetching: root, chunkSize: chunkSize, order: order)
       }
     }
-    report(.sentence("fetching into '\(settings.output)'"))
+    report(.sentence(settings.path.map { "fetching into '\($0)'" } ?? "fetching to standard output"))
     try host.add(configuration, content, bootstrap: bootstrap)
   }
 
@@ -105,17 +115,24 @@ package struct Fetch {
     while host.interruptions == 0 {
       try turn(until: end, report)
       let now = host.clock.now
-      if isComplete, !settings.seeds { break }
+      if isComplete, !settings.seeds, outlets.allSatisfy(\.isOver) { break }
+      if isUnwanted { break }
       if let end, now >= end { break }
       if !isComplete { try checkProgress(began: began, now: now) }
     }
+    for index in outlets.indices { outlets[index].stop() }
     if !isComplete { try part.save(host.endpoint.peers[0], host.clock, isLast: true) }
     try Seed.leave(host)
-    guard !isComplete, let progress = host.endpoint.peers[0].progress else { return }
+    guard !isComplete, !isUnwanted, let progress = host.endpoint.peers[0].progress else { return }
     guard hasAnswer || host.interruptions > 0 else {
       throw .noAnswer(bootstrap, within: host.clock.now - began)
     }
-    throw .incomplete(held: progress.held, count: progress.count)
+    throw .incomplete(held: progress.held, count: progress.count, isKept: settings.path != nil)
+  }
+
+  /// Whether the only one who was to have it has gone.
+  private var isUnwanted: Bool {
+    outlets.contains { $0.target == .standardOutput && $0.isOver } && !isComplete
   }
 
   private mutating func turn(until end: Duration?, _ report: (NodeEvent) -> Void) throws(NodeError) {
@@ -135,16 +152,35 @@ package struct Fetch {
       case .complete:
         isComplete = true
         try part.finish()
-        report(.sentence("'\(settings.output)' is complete and verified"))
+        report(.sentence((settings.path.map { "'\($0)'" } ?? "everything") + " is complete and verified"))
       default: break
       }
     }
+    try feedOutlets(report)
     let now = host.clock.now
     guard now >= nextReport else { return }
     if !isComplete { try part.save(host.endpoint.peers[0], host.clock) }
     if let progress = host.endpoint.peers[0].progress { report(.progress(progress, host.statistics())) }
     for warning in host.takeWarnings() { report(.warning(warning)) }
     nextReport = max(nextReport + .seconds(1), now)
+  }
+
+  /// Lets those who read have what has come from the first byte on.
+  private mutating func feedOutlets(_ report: (NodeEvent) -> Void) throws(NodeError) {
+    guard !outlets.isEmpty, let progress = host.endpoint.peers[0].progress else { return }
+    let most = progress.length.map { Int($0) } ?? .max
+    let byteCount = min(Int(progress.prefix) * settings.link.chunkSize, most)
+    for index in outlets.indices where !outlets[index].isOver {
+      if isComplete {
+        try outlets[index].complete(byteCount, in: part, path: settings.path)
+      } else {
+        try outlets[index].extend(to: byteCount, in: part)
+      }
+      for sentence in outlets[index].takeSentences() {
+        let goesOn = outlets[index].isOver && outlets[index].target == .player && !isComplete
+        report(.sentence(goesOn ? sentence + "; fetching goes on" : sentence))
+      }
+    }
   }
 
   /// Gives up when nobody answers, or nothing comes any more.
@@ -156,6 +192,8 @@ package struct Fetch {
     if !hasAnswer, now - began >= settings.answerPatience {
       throw .noAnswer(bootstrap, within: settings.answerPatience)
     }
-    if now - lastProgress >= settings.contentPatience { throw .noChunks(within: settings.contentPatience) }
+    guard now - lastProgress < settings.contentPatience else {
+      throw .noChunks(within: settings.contentPatience, isKept: settings.path != nil)
+    }
   }
 }

@@ -17,8 +17,9 @@ package enum NodeError: Error, CustomStringConvertible {
   case output(String)
   /// A file cannot be read or written; the sentence says why.
   case file(String)
-  case noChunks(within: Duration)
-  case incomplete(held: UInt64, count: UInt64?)
+  /// `isKept` says whether a later fetch can go on from what came.
+  case noChunks(within: Duration, isKept: Bool)
+  case incomplete(held: UInt64, count: UInt64?, isKept: Bool)
   case cannotCarry(transport: String)
   case otherFamily(listening: Address, [Address])
   case windowTooLarge(bytes: UInt64)
@@ -48,13 +49,14 @@ package enum NodeError: Error, CustomStringConvertible {
     case .noPlace(let time):
       "the peers of this link answer, but none of them has sent the stream within \(Self.seconds(time)); "
         + "try again later"
-    case .incomplete(let held, let count):
+    case .incomplete(let held, let count, let isKept):
       held == 0
         ? "nothing was fetched"
-        : "not complete: \(held.grouped) of \((count ?? held).grouped) chunks are here; the same command goes on from there"
-    case .noChunks(let time):
-      "no chunk has come for \(Self.seconds(time)): the peers of this link have no more, or are gone; what came is kept, "
-        + "and the same command goes on from there"
+        : "not complete: \(held.grouped) of \((count ?? held).grouped) chunks \(isKept ? "are here" : "came")"
+          + (isKept ? "; the same command goes on from there" : "")
+    case .noChunks(let time, let isKept):
+      "no chunk has come for \(Self.seconds(time)): the peers of this link have no more, or are gone"
+        + (isKept ? "; what came is kept, and the same command goes on from there" : "")
     case .streamGone(let time):
       "the stream broke off and did not come back within \(Self.seconds(time)); what came before is complete"
     case .noThread: "the system has no thread left"

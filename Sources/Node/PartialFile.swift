@@ -8,20 +8,18 @@ import Wire
 /// The file that content is fetched into, under another name until it is all there.
 ///
 /// Beside `FILE.part` stands `FILE.part.hashes`, with the hashes of the tree as far as they were known; both are gone when
-/// the content is complete.
+/// the content is complete. Content that is only piped lies in a file without a name, and nothing stands beside it.
 final class PartialFile {
   /// Hashes are written at most this often, and take no more than this part of the time.
   private static let shortestInterval: Duration = .seconds(2)
   private static let workShare = 50
 
-  private let output: String
+  /// Nil for a file without a name.
+  private let output: String?
   private var file: ContentFile?
   private var nextSave: Duration = .zero
 
-  init(_ output: String) { self.output = output }
-
-  private var part: String { output + ".part" }
-  private var hashes: String { output + ".part.hashes" }
+  init(_ output: String?) { self.output = output }
 
   /// What is on the disk of some content, every chunk of it hashed again; nil when nothing is.
   func resume(
@@ -30,7 +28,8 @@ final class PartialFile {
     order: Content.Order,
     _ progress: (Double) -> Void
   ) throws(NodeError) -> (content: Content, held: UInt64)? {
-    guard unsafe access(part, F_OK) == 0, var tree = snapshot(root, chunkSize), let count = tree.chunkCount
+    guard let part = output.map(Self.part), unsafe access(part, F_OK) == 0,
+      var tree = snapshot(root, chunkSize), let count = tree.chunkCount
     else {
       return nil
     }
@@ -56,6 +55,7 @@ final class PartialFile {
   }
 
   private func snapshot(_ root: RootHash, _ chunkSize: Int) -> MerkleTree? {
+    guard let hashes = output.map(Self.hashes) else { return nil }
     do throws(NodeError) {
       let file = try ContentFile.open(hashes)
       var bytes: [UInt8] = []
@@ -70,10 +70,22 @@ final class PartialFile {
 
   /// Makes room for all chunks.
   func create(byteCount: Int) throws(NodeError) -> ContentMemory {
-    let file = try ContentFile.create(part, byteCount: byteCount)
+    let file =
+      if let output {
+        try ContentFile.create(Self.part(output), byteCount: byteCount)
+      } else {
+        try ContentFile.createUnnamed(byteCount: byteCount)
+      }
     let memory = try file.map(isWritable: true)
     self.file = consume file
     return memory
+  }
+
+  /// The open file once more, for one who reads it; nil before there is one.
+  func duplicate() throws(NodeError) -> Int32? {
+    guard let descriptor = file?.duplicate() else { return nil }
+    guard descriptor >= 0 else { throw .file("what is fetched cannot be read: \(SystemError(code: errno))") }
+    return descriptor
   }
 
   /// The length of the content is known.
@@ -82,7 +94,7 @@ final class PartialFile {
   /// Writes the hashes when it is time to, so that a later fetch can go on from here.
   func save(_ peer: borrowing Peer, _ clock: Clock, isLast: Bool = false) throws(NodeError) {
     let now = clock.now
-    guard file != nil, isLast || now >= nextSave else { return }
+    guard file != nil, let hashes = output.map(Self.hashes), isLast || now >= nextSave else { return }
     let new = hashes + ".new"
     let stream = unsafe fopen(new, "we")
     var code: Int32 = errno
@@ -107,9 +119,14 @@ final class PartialFile {
 
   /// All is there: it gets its name.
   func finish() throws(NodeError) {
+    guard let output else { return }
+    let part = Self.part(output)
     guard unsafe rename(part, output) == 0 else {
       throw .file("cannot rename '\(part)' to '\(output)': \(SystemError(code: errno))")
     }
-    unsafe unlink(hashes)
+    unsafe unlink(Self.hashes(output))
   }
+
+  private static func part(_ output: String) -> String { output + ".part" }
+  private static func hashes(_ output: String) -> String { part(output) + ".hashes" }
 }

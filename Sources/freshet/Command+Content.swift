@@ -30,13 +30,16 @@ extension Command {
       checking what is there. Whoever fetches serves what has come. A link holds '&', so put it in quotes.
       """,
     options: [
-      Settings.fetchOutput.option, Settings.inOrder.option, Settings.keepsSeeding.option,
+      Settings.fetchOutput.option, Settings.playsFile.option, Settings.inOrder.option,
+      Settings.keepsSeeding.option,
       Settings.listenAsViewer.option, Settings.advertise.option, Settings.maxUpload.option,
       Settings.duration.option, Settings.stats.option,
     ] + Settings.common,
     examples: [
       ("freshet fetch 'ppspp://…' --output match.ts", "fetch a recording"),
       ("freshet fetch 'ppspp://…' --output match.ts --seed", "and go on serving it"),
+      ("freshet fetch 'ppspp://…' --output match.ts --play", "and watch it while it comes"),
+      ("freshet fetch 'ppspp://…' --output - | tar -x", "pipe it; nothing is kept"),
     ]
   )
 }

@@ -33,8 +33,9 @@ package struct SeedOptions: Hashable, Sendable {
 package struct FetchOptions: Hashable, Sendable {
   /// The link of content.
   package var link: Link
-  package var output: String
+  package var output: Output
   package var isInOrder: Bool
+  package var plays: Bool
   package var seeds: Bool
   /// Where to listen; nil for any free port of the family that the link's host has.
   package var listen: ListenAddress?
@@ -45,8 +46,10 @@ package struct FetchOptions: Hashable, Sendable {
     guard let root = link.root else {
       throw UsageError("this is the link of a stream, not of a file; write: freshet join '\(link)' --play")
     }
-    output = try values.optional(Settings.fetchOutput) ?? String(root.base64URL.prefix(16))
-    isInOrder = try values.isOn(Settings.inOrder)
+    output = try values.optional(Settings.fetchOutput) ?? .file(String(root.base64URL.prefix(16)))
+    plays = try values.isOn(Settings.playsFile)
+    // What is looked at while it comes is of use from its beginning on.
+    isInOrder = try values.isOn(Settings.inOrder) || plays || output == .standardOutput
     seeds = try values.isOn(Settings.keepsSeeding)
     listen = try values.optional(Settings.listenAsViewer)
     common = try CommonOptions(values)

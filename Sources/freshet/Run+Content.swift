@@ -1,3 +1,4 @@
+import Glibc
 import Node
 import Swarm
 
@@ -18,14 +19,25 @@ extension Run {
 
   /// Fetches a file until it is complete, the time is over or a signal comes.
   static func fetch(_ options: FetchOptions) throws {
+    if options.output == .standardOutput, isatty(STDOUT_FILENO) == 1 {
+      throw UsageError(
+        "--output - would fill the terminal with the file; pipe it: freshet fetch … --output - | mpv -"
+      )
+    }
     let plugins = try registry(options.common.plugins)
     let transport = PluginChoice(name: options.listen?.transport ?? "udp")
+    let output: FetchSettings.Output =
+      switch options.output {
+      case .file(let path): .file(path)
+      case .standardOutput: .standardOutput
+      }
     var settings = FetchSettings(
       link: options.link,
-      output: options.output,
+      output: output,
       node: try node(transport, plugins, options.common, peers: options.link.endpoints)
     )
     settings.order = options.isInOrder ? .inOrder : .rarestFirst
+    settings.plays = options.plays
     settings.seeds = options.seeds
     settings.listen = options.listen?.endpoint
     var reporter = try Reporter(isSource: false, options.common)

@@ -87,9 +87,13 @@ package enum Settings {
   )
   static let fetchOutput = Setting(
     "output",
-    "FILE",
-    "Where to put it; without it the file is named after the link",
-    read: Read.file
+    "FILE|-",
+    "Where to put it, - for standard output; without it the file is named after the link",
+    read: Read.output
+  )
+  static let playsFile = Setting(
+    "play",
+    "Watch it while it comes: starts ffplay or mpv. A file whose index is at its end is played when all of it is here"
   )
   static let inOrder = Setting("in-order", "Fetch from the beginning on, not what is rarest first")
   static let keepsSeeding = Setting("seed", "Serve it to others when it is complete, until interrupted")

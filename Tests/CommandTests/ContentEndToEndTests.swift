@@ -27,9 +27,31 @@ import Testing
     return link
   }
 
-  private func fetch(_ link: String, _ output: String, _ arguments: [String] = []) throws -> Program {
-    try Program(built("freshet"), ["fetch", link, "--output", output, "--verbose"] + arguments)
+  private func fetch(
+    _ link: String,
+    _ output: String,
+    _ arguments: [String] = [],
+    environment: [String: String] = [:]
+  ) throws -> Program {
+    try Program(
+      built("freshet"),
+      ["fetch", link, "--output", output, "--verbose"] + arguments,
+      environment: environment
+    )
   }
+
+  /// Puts a player of this name in front of all others: what it does with its arguments, as a shell command.
+  private func player(_ folder: borrowing TemporaryDirectory, _ command: String) throws -> [String: String] {
+    unsafe mkdir(folder.file("bin"), 0o755)
+    let script = folder.file("bin/ffplay")
+    try write(Array("#!/bin/sh\nfor last; do :; done\n\(command)\n".utf8), to: script)
+    try #require(unsafe chmod(script, 0o755) == 0)
+    let path = unsafe getenv("PATH").map { unsafe String(cString: $0) } ?? ""
+    return ["PATH": folder.file("bin") + ":" + path]
+  }
+
+  /// The checksums of all pictures of a file, as ffmpeg decodes it.
+  private static let decode = "ffmpeg -v error -i \"$last\" -map 0:v:0 -f framemd5 -"
 
   private func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
@@ -128,6 +150,115 @@ import Testing
     #expect(try viewer.wait() == 1)
     #expect(viewer.complaint.contains("not complete: "), "\(viewer.complaint)")
     #expect(exists(folder.file("out.part")) && exists(folder.file("out.part.hashes")))
+  }
+
+  @Test func `A file is played while it comes, whatever container it is in`() throws {
+    let folder = try TemporaryDirectory()
+    let bytes = try contents(of: EndToEndTests.clip)
+    // Some three seconds.
+    var source = try seed([EndToEndTests.clip], ["--max-upload", "3M"])
+    let link = try link(of: &source)
+    let seen = folder.file("seen")
+    let environment = try player(folder, "\(Self.decode) > '\(seen)'")
+    var viewer = try fetch(link, folder.file("out"), ["--play"], environment: environment)
+    #expect(try viewer.wait() == 0, "\(viewer.complaint)")
+    let lines = viewer.complaint.split(separator: "\n")
+    let playing = try #require(lines.firstIndex(of: "playing what has come"), "\(viewer.complaint)")
+    let complete = try #require(lines.firstIndex { $0.hasSuffix("is complete and verified") })
+    #expect(playing < complete)
+    #expect(try contents(of: folder.file("out")) == bytes)
+    let whole = try run("/bin/sh", ["-c", "last='\(EndToEndTests.clip)'; \(Self.decode)"])
+    #expect(try contents(of: seen) == whole.output)
+    #expect(whole.output.count > 5000)
+    // What is here already is given to the player as it is, which can seek in it.
+    var again = try fetch(link, folder.file("out"), ["--play"], environment: environment)
+    #expect(try again.wait() == 0, "\(again.complaint)")
+    #expect(try contents(of: seen) == whole.output)
+  }
+
+  @Test func `A file whose index is at its end is played when it is complete`() throws {
+    let folder = try TemporaryDirectory()
+    let made = try run(
+      "ffmpeg",
+      ["-v", "error", "-i", EndToEndTests.clip, "-c", "copy", folder.file("in.mp4")]
+    )
+    #expect(made.status == 0, "\(made.errors)")
+    var source = try seed([folder.file("in.mp4")])
+    let link = try link(of: &source)
+    let seen = folder.file("seen")
+    let environment = try player(folder, "\(Self.decode) > '\(seen)'")
+    var viewer = try fetch(link, folder.file("out.mp4"), ["--play"], environment: environment)
+    #expect(try viewer.wait() == 0, "\(viewer.complaint)")
+    #expect(viewer.complaint.contains("its index is behind the pictures"), "\(viewer.complaint)")
+    #expect(!viewer.complaint.contains("playing what has come"))
+    let whole = try run("/bin/sh", ["-c", "last='\(EndToEndTests.clip)'; \(Self.decode)"])
+    #expect(try contents(of: seen) == whole.output)
+  }
+
+  @Test func `A player that is closed or fails does not end the fetch`() throws {
+    let folder = try TemporaryDirectory()
+    let bytes = Self.noise(1_500_000)
+    try write(bytes, to: folder.file("in"))
+    var source = try seed([folder.file("in")], ["--max-upload", "6M"])
+    let link = try link(of: &source)
+    let environment = try player(folder, "head -c 1000 > /dev/null; echo 'no picture in it' >&2; exit 1")
+    var viewer = try fetch(link, folder.file("out"), ["--play"], environment: environment)
+    #expect(try viewer.wait() == 0, "\(viewer.complaint)")
+    #expect(
+      viewer.complaint.contains("failed with status 1: no picture in it; fetching goes on"),
+      "\(viewer.complaint)"
+    )
+    #expect(try contents(of: folder.file("out")) == bytes)
+  }
+
+  @Test func `A player that is still at it is left with the fetch`() throws {
+    let folder = try TemporaryDirectory()
+    try write(Self.noise(100_000), to: folder.file("in"))
+    var source = try seed([folder.file("in")])
+    let link = try link(of: &source)
+    let environment = try player(folder, "cat > /dev/null; exec sleep 1000")
+    var viewer = try fetch(link, folder.file("out"), ["--play"], environment: environment)
+    try viewer.waitForComplaint("is complete and verified")
+    viewer.signal(SIGINT)
+    #expect(try viewer.wait(within: .seconds(10)) == 0, "\(viewer.complaint)")
+    #expect(exists(folder.file("out")))
+  }
+
+  @Test func `What is piped comes in order and whole, and nothing stays behind`() throws {
+    let folder = try TemporaryDirectory()
+    let bytes = Self.noise(2_000_003)
+    try write(bytes, to: folder.file("in"))
+    unsafe mkdir(folder.file("tmp"), 0o755)
+    var source = try seed([folder.file("in")])
+    let link = try link(of: &source)
+    let piped = try run(
+      built("freshet"),
+      ["fetch", link, "--output", "-"],
+      environment: ["TMPDIR": folder.file("tmp")]
+    )
+    #expect(piped.status == 0, "\(piped.errors)")
+    #expect(piped.output == bytes)
+    // A folder that is empty can be removed.
+    #expect(unsafe rmdir(folder.file("tmp")) == 0)
+    // Who has read enough ends it, without a complaint about what is missing.
+    let cut = "\"$0\" fetch \"$1\" --output - | head -c 1000 | wc -c"
+    let first = try run("/bin/sh", ["-c", cut, built("freshet"), link])
+    #expect(first.text.split(separator: "\n").first == "1000")
+    #expect(!first.errors.contains("not complete"), "\(first.errors)")
+    // A disk that is full is a failure.
+    let full = try run(
+      "/bin/sh",
+      ["-c", "\"$0\" fetch \"$1\" --output - > /dev/full", built("freshet"), link]
+    )
+    #expect(full.status == 1)
+    #expect(full.errors.contains("cannot write to standard output: No space left"), "\(full.errors)")
+    let nowhere = try run(
+      built("freshet"),
+      ["fetch", link, "--output", "-"],
+      environment: ["TMPDIR": folder.file("none")]
+    )
+    #expect(nowhere.status == 1)
+    #expect(nowhere.errors.contains("TMPDIR names another folder"), "\(nowhere.errors)")
   }
 
   @Test func `What does not fit is refused with one sentence`() throws {
