@@ -133,7 +133,10 @@ let package = Package(
     tests("Node", ["Support", pluginKit, "Node", "Net", "Swarm", "Integrity", "Tree"]),
     tests("MediaIO", ["CAllocations", "Support", "MediaIO"]),
     tests("Plugin", ["Support", pluginKit, "Node"]),
-    tests("Inspect", ["Support", pluginKit, "Inspect", "Swarm", "Wire", "Integrity"]),
+    tests(
+      "Inspect",
+      ["Support", pluginKit, "Inspect", "Lab", "Swarm", "Wire", "Integrity", "Tree"]
+    ),
     tests("Command", ["Support", pluginKit, "freshet", "Swarm", "Integrity", "MediaIO", "Wire"]),
   ]
 )

@@ -45,6 +45,8 @@ struct ChannelEnd {
   var swarm: Int?
   private(set) var signatures: [Signature] = []
   private(set) var requests: [Request] = []
+  /// Hashes that were sent to this end; the verifiers prove them.
+  private(set) var hashes: PendingHashes?
   /// Datagrams and bytes to this end.
   var datagrams: UInt64 = 0
   var bytes: UInt64 = 0
@@ -59,6 +61,11 @@ struct ChannelEnd {
   /// The signature that was kept for a chunk; the latest, and as often as it is asked for.
   func signature(of chunk: UInt64) -> Signature? { signatures.last { $0.chunk == chunk } }
 
+  mutating func keep(_ chunks: ChunkRange, _ hash: RawSpan, _ function: HashFunction) {
+    if hashes?.function != function { hashes = PendingHashes(function) }
+    hashes?.insert(chunks, hash)
+  }
+
   mutating func keep(_ request: Request) {
     if requests.count == Self.limit { requests.removeFirst() }
     requests.append(request)
@@ -66,23 +73,4 @@ struct ChannelEnd {
 
   /// When the owner last asked for a chunk.
   func requested(_ chunk: UInt64) -> Duration? { requests.last { $0.chunks.contains(chunk) }?.time }
-}
-
-/// A swarm, and how its signatures are checked.
-struct KnownSwarm {
-  var id: [UInt8]
-  var signatureLength: Int?
-  /// Or why nothing can be checked.
-  var verifier: Result<StreamPublicKey, IntegrityError>
-
-  init(_ id: [UInt8]) {
-    self.id = id
-    do throws(IntegrityError) {
-      let parsed = try SwarmID(id)
-      signatureLength = parsed.signatureLength
-      verifier = .success(try StreamPublicKey(parsed))
-    } catch {
-      verifier = .failure(error)
-    }
-  }
 }

@@ -7,8 +7,10 @@ internal import Wire
 struct Channels {
   /// The most ends that are remembered; those not heard of for longest are forgotten first.
   static let endLimit = 4096
-  /// The most swarms whose signatures are checked.
-  static let swarmLimit = 256
+  /// The most swarms whose chunks are checked.
+  static let swarmLimit = 64
+  /// The most bytes that the hashes of all content take; what is not known yet takes addresses but no memory.
+  static let hashLimit = MerkleTree.memoryLimit
 
   /// What holds where no HANDSHAKE was seen.
   private let link: Swarm.Link?
@@ -18,7 +20,18 @@ struct Channels {
 
   init(link: Swarm.Link?) {
     self.link = link
-    if let link { _ = swarm(link.name.bytes) }
+    if let link {
+      // Its place is kept, however many others there are.
+      _ = swarm(
+        SwarmTerms(
+          id: link.name.bytes,
+          integrity: link.integrity,
+          function: link.function,
+          addressing: link.addressing,
+          chunkSize: link.chunkSize
+        )
+      )
+    }
   }
 
   subscript(name: ChannelName) -> ChannelEnd? { ends[name] }
@@ -120,11 +133,57 @@ struct Channels {
   }
 
   /// The place of a swarm in the list.
-  private mutating func swarm(_ id: [UInt8]) -> Int? {
-    if let index = swarms.firstIndex(where: { $0.id == id }) { return index }
-    guard swarms.count < Self.swarmLimit, id.count <= SwarmID.maximumLength else { return nil }
-    swarms.append(KnownSwarm(id))
+  private mutating func swarm(_ terms: SwarmTerms) -> Int? {
+    if let index = swarms.firstIndex(where: { $0.terms == terms }) { return index }
+    guard swarms.count < Self.swarmLimit, terms.id.count <= SwarmID.maximumLength else { return nil }
+    swarms.append(KnownSwarm(terms))
     return swarms.count - 1
+  }
+
+  // MARK: Proofs
+
+  /// Judges a chunk for an end; nil where nothing is there to judge by.
+  mutating func verdict(
+    _ chunk: UInt64,
+    _ payload: RawSpan,
+    for name: ChannelName,
+    signature: ChannelEnd.Signature?
+  ) -> Verdict? {
+    guard let end = ends[name], let index = end.swarm else { return .unknown("the swarm is not known") }
+    let before = swarms[index].hashBytes
+    let verdict = swarms[index].verdict(chunk, payload, signature: signature, hashes: end.hashes)
+    if swarms[index].hashBytes > before, swarms.reduce(0, { $0 + $1.hashBytes }) > Self.hashLimit {
+      swarms[index].giveUp("the content of this capture has more chunks than there is memory for")
+    }
+    return verdict
+  }
+
+  /// Judges the signature of a subtree for an end; nil where subtrees are not signed.
+  mutating func verdict(
+    munro chunks: ChunkRange,
+    timestamp: UInt64,
+    signature: RawSpan,
+    for name: ChannelName
+  ) -> Verdict? {
+    guard let end = ends[name], let index = end.swarm else { return nil }
+    return swarms[index].verdict(
+      munro: chunks,
+      timestamp: timestamp,
+      signature: signature,
+      hashes: end.hashes
+    )
+  }
+
+  /// Keeps a hash that was sent to an end.
+  mutating func keep(_ chunks: ChunkRange, _ hash: RawSpan, for name: ChannelName) {
+    guard let function = ends[name]?.swarm.map({ swarms[$0].terms.function }) else { return }
+    update(name) { end in end.keep(chunks, hash, function) }
+  }
+
+  /// A datagram with hashes was read, the last of them for a chunk.
+  mutating func learn(_ chunk: UInt64, for name: ChannelName) {
+    guard let end = ends[name], let index = end.swarm, let hashes = end.hashes else { return }
+    swarms[index].learn(chunk, from: hashes)
   }
 
   /// Finds out how datagrams to an end are read, from what both ends have said and from the link.
@@ -138,8 +197,21 @@ struct Channels {
     let id = first(\.swarmID)
     // A link says nothing of other swarms than its own.
     let link = id == nil || id == link?.name.bytes ? link : nil
-    let index = (id ?? link?.name.bytes).flatMap { swarm($0) }
     let integrity = first(\.integrity) ?? link?.integrity
+    let function = first(\.merkleHash) ?? link?.function ?? .sha256
+    let addressing = first(\.addressing) ?? link?.addressing
+    let chunkSize = first(\.chunkSize) ?? link?.chunkSize ?? WireFormat.variableChunkSize
+    let index = (id ?? link?.name.bytes).flatMap { id in
+      swarm(
+        SwarmTerms(
+          id: id,
+          integrity: integrity,
+          function: function,
+          addressing: addressing,
+          chunkSize: chunkSize
+        )
+      )
+    }
     let algorithm = first(\.signatureAlgorithm).flatMap(SignatureAlgorithm.init(rawValue:))
     let isTree = integrity == .merkleTree || integrity == .unifiedMerkleTree
     // Who has not been heard yet may speak ours.
@@ -147,17 +219,14 @@ struct Channels {
       guard let offer else { return true }
       return offer.supported?.contains(Message.extensionType) ?? false
     }
-    let chunkSize = first(\.chunkSize) ?? link?.chunkSize ?? WireFormat.variableChunkSize
     var format: WireFormat?
     // Byte ranges name no chunks as long as the size of chunks is not known.
-    if let addressing = first(\.addressing) ?? link?.addressing,
-      addressing != .byteRanges64 || chunkSize != WireFormat.variableChunkSize
-    {
+    if let addressing, addressing != .byteRanges64 || chunkSize != WireFormat.variableChunkSize {
       format = WireFormat(
         addressing: addressing,
         signatureLength: integrity?.isSigned == true
           ? index.flatMap { swarms[$0].signatureLength } ?? algorithm?.signatureLength ?? 0 : 0,
-        hashLength: isTree ? (first(\.merkleHash) ?? .sha256).length : 0,
+        hashLength: isTree ? function.length : 0,
         chunkSize: chunkSize,
         allowsExtensions: speakOurs
       )
@@ -176,6 +245,13 @@ extension ChannelEnd {
     self.offer = offer
     self.isInitiator = isInitiator
     self.opened = opened
+  }
+}
+
+extension Swarm.Link {
+  /// What the hashes of its swarm are made with.
+  fileprivate var function: HashFunction {
+    if case .content(let root) = name { root.function } else { .sha256 }
   }
 }
 

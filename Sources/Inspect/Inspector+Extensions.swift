@@ -138,7 +138,7 @@ extension Inspector {
       ),
       Field("valid_from", .unsigned(descriptor.validFrom), "from chunk \(descriptor.validFrom)"),
     ]
-    switch swarm?.verifier {
+    switch swarm?.key {
     case .success(let key):
       let isGenuine = key.verify(statement: statement, signature: body.extracting(end..<body.byteCount))
       return (fields, isGenuine ? .genuine : .forged)

@@ -7,13 +7,12 @@ extension Inspector {
   mutating func describe(
     _ message: borrowing Message,
     on name: ChannelName,
-    in datagram: DatagramDescription,
-    _ format: WireFormat?
+    in datagram: DatagramDescription
   ) -> MessageDescription {
     switch message {
     case .handshake(let view): return describeHandshake(view, on: name, in: datagram)
     case .data(let chunks, let timestamp, let payload):
-      return describeData(chunks, timestamp, payload, on: name, in: datagram, format)
+      return describeData(chunks, timestamp, payload, on: name, in: datagram)
     case .ack(let chunks, let delay):
       let delay = Int64(bitPattern: delay)
       tally.ackDelay.add(delay)
@@ -21,6 +20,8 @@ extension Inspector {
       return said(.ack, chunks, [Field("delay_us", .signed(delay), phrase)])
     case .have(let chunks): return said(.have, chunks, [count(chunks)])
     case .integrity(let chunks, let hash):
+      channels.keep(chunks, hash, for: name)
+      hashed = chunks.lowerBound
       let hex = Figures.hex(copy(hash))
       return said(.integrity, chunks, [Field("hash", .text(hex), "hash \(hex.prefix(16))…")])
     case .signedIntegrity(let chunks, let timestamp, let signature):
@@ -116,7 +117,9 @@ extension Inspector {
       signature = kept
       channels.update(name) { end in end.keep(kept) }
     }
-    return said(.signedIntegrity, chunks, fields)
+    var message = said(.signedIntegrity, chunks, fields)
+    message.verdict = channels.verdict(munro: chunks, timestamp: timestamp, signature: bytes, for: name)
+    return message
   }
 
   private mutating func describeData(
@@ -124,8 +127,7 @@ extension Inspector {
     _ timestamp: UInt64,
     _ payload: RawSpan,
     on name: ChannelName,
-    in datagram: DatagramDescription,
-    _ format: WireFormat?
+    in datagram: DatagramDescription
   ) -> MessageDescription {
     let chunk = chunks.lowerBound
     let size = payload.byteCount
@@ -138,9 +140,11 @@ extension Inspector {
       ]
     )
     let end = channels[name]
+    let own = signature?.chunk == chunk ? signature : nil
     data.verdict =
       datagram.captured < datagram.length
-      ? .unknown("the capture holds only a part of it") : verdict(chunk, payload, end, format)
+      ? .unknown("the capture holds only a part of it")
+      : channels.verdict(chunk, payload, for: name, signature: own ?? end?.signature(of: chunk))
     data.isDuplicate = !sightings.insert(
       Sightings.Sighting(
         receiver: name.owner,
@@ -157,42 +161,6 @@ extension Inspector {
     }
     signature = nil
     return data
-  }
-
-  /// Whether a chunk is what the swarm's key signed (RFC 7574, section 6.1.1).
-  private func verdict(
-    _ chunk: UInt64,
-    _ payload: RawSpan,
-    _ end: ChannelEnd?,
-    _ format: WireFormat?
-  ) -> Verdict? {
-    switch end?.integrity {
-    case .none?: return nil
-    case .merkleTree, .unifiedMerkleTree: return .unknown("only Sign All is checked")
-    case .signAll: break
-    case nil: return .unknown("the integrity method is not known")
-    }
-    guard let end, let index = end.swarm else { return .unknown("the swarm is not known") }
-    let own = signature?.chunk == chunk ? signature : nil
-    guard let signature = own ?? end.signature(of: chunk) else {
-      return .unknown("no signature came with it")
-    }
-    switch channels.swarms[index].verifier {
-    case .failure(let error): return .unknown("\(error)")
-    case .success(let key):
-      guard let format,
-        let verifier = try? SignAll.Verifier(key, addressing: format.addressing, chunkSize: format.chunkSize)
-      else {
-        return .unknown("this chunk addressing is not checked")
-      }
-      let isGenuine = unsafe verifier.verify(
-        chunk: chunk,
-        timestamp: signature.timestamp,
-        signature: signature.bytes.span.bytes,
-        payload: payload
-      )
-      return isGenuine ? .genuine : .forged
-    }
   }
 }
 

@@ -23,6 +23,8 @@ public struct Inspector {
   private let keepsBytes: Bool
   /// What the datagram at hand has said so far of the chunk that is next.
   var signature: ChannelEnd.Signature?
+  /// A chunk for which the datagram at hand has brought hashes.
+  var hashed: UInt64?
 
   /// - Parameters:
   ///   - link: says how to read channels whose HANDSHAKEs are not in the capture.
@@ -134,6 +136,8 @@ public struct Inspector {
     let name = ChannelName(owner: description.destination, number: reader.destination)
     description.channel = name.number
     signature = nil
+    hashed = nil
+    defer { if let hashed { channels.learn(hashed, for: name) } }
     if name.number == 0 {
       guard reader.nextType == MessageType.handshake else {
         let reason = "channel 0 is only for a HANDSHAKE (RFC 7574, section 8.4); this may be no PPSPP"
@@ -165,7 +169,7 @@ public struct Inspector {
       }
       do throws(DecodeError) {
         guard let message = try reader.next(format ?? WireFormat(allowsExtensions: true)) else { return }
-        var said = describe(message, on: name, in: description, format)
+        var said = describe(message, on: name, in: description)
         said.offset = start
         said.length = reader.offset - start
         description.messages.append(said)

@@ -120,7 +120,7 @@ extension Inspector {
         Summary.Channel(
           first: name,
           second: other,
-          swarm: end.swarm.map { HandshakeFields.text(of: channels.swarms[$0].id) },
+          swarm: end.swarm.map { HandshakeFields.text(of: channels.swarms[$0].terms.id) },
           datagrams: end.datagrams + (otherEnd?.datagrams ?? 0),
           bytesToFirst: end.bytes,
           bytesToSecond: otherEnd?.bytes ?? 0,

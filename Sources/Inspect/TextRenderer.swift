@@ -183,7 +183,8 @@ public struct TextRenderer {
       }
     }
     if tally.forgedStatements > 0 {
-      problems.append(Paint("\(Figures.grouped(tally.forgedStatements)) false hello or descriptor", .red))
+      let count = Figures.grouped(tally.forgedStatements)
+      problems.append(Paint("\(count) false hello, descriptor or signature", .red))
     }
     if summary.dropped > 0 {
       problems.append(Paint("\(Figures.count(summary.dropped, "packet")) dropped by the kernel", .yellow))

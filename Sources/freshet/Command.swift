@@ -84,7 +84,7 @@ package struct Command: Sendable {
     summary: "Show what peers say to each other, datagram by datagram",
     details: """
       For each datagram: time, direction, channel, bytes, and its messages with chunk numbers, delays and verdicts. \
-      Chunks are checked against the swarm's key. Without INPUT it watches a port, as root, until Ctrl-C. \
+      Chunks are checked against the swarm's key or root hash. Without INPUT it watches a port, as root, until Ctrl-C. \
       A summary comes last. Messages in capital letters are those of RFC 7574, those in small letters our own.
       """,
     options: [

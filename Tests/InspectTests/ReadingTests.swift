@@ -25,7 +25,8 @@ struct ReadingTests {
                         HAVE       0
         00000008    14  REQUEST    0
                         PEX_REQ    asks for addresses of peers
-        00000001    34  DATA       0 · 13 bytes · cannot tell: only Sign All is checked
+        00000001    34  DATA       0 · 13 bytes
+                                   cannot tell: the root hash has 20 bytes, and its function makes 32
         00000008    30  ACK        0 · one-way delay 100 µs
                         HAVE       0
         00000008    10  HANDSHAKE  closes the channel
