@@ -22,8 +22,9 @@ package struct Measurement: Sendable {
   /// Bytes that all peers sent, as they were on the wire: chunks and everything else.
   package var chunkBytes: UInt64 = 0
   package var controlBytes: UInt64 = 0
-  /// Chunk bytes that the source sent.
-  package var sourceBytes: UInt64 = 0
+  /// Chunks that the source sent, and those that it published.
+  package var sourceChunks: UInt64 = 0
+  package var published: UInt64 = 0
   /// Chunks that were dropped because they waited too long for an upload.
   package var overflowed: UInt64 = 0
   /// Chunks that were asked for, and came so.
@@ -90,6 +91,8 @@ package struct Measurement: Sendable {
     arrivals > duplicates ? Double(arrivals) / Double(arrivals - duplicates) : 0
   }
   package var delivered: Double { expected == 0 ? 0 : Double(inTime) / Double(expected) }
+  /// How often the source sent each chunk; `nil` when it published none.
+  package var sourceFactor: Double? { published == 0 ? nil : Double(sourceChunks) / Double(published) }
   /// The part of all bytes that was no chunk.
   package var controlShare: Double {
     let all = chunkBytes + controlBytes
