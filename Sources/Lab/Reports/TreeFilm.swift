@@ -1,0 +1,87 @@
+/// Who fed whom in one run, to be watched.
+package struct TreeFilm: Sendable {
+  /// What changed at a time.
+  package struct Change: Hashable, Sendable {
+    /// Since the start, in nanoseconds.
+    package var time: Int64
+    package var peer: Int
+    package var kind: Kind
+
+    package enum Kind: Hashable, Sendable {
+      case joined
+      case left
+      /// Who feeds its first stripe from now on; `nil` when nobody does.
+      case parent(Int?)
+    }
+
+    package init(time: Int64, peer: Int, kind: Kind) {
+      self.time = time
+      self.peer = peer
+      self.kind = kind
+    }
+  }
+
+  /// More changes than these make no film that a page can carry.
+  package static let limit = 20_000
+
+  package let title: String
+  package let places: [Plan.Place]
+  package let changes: [Change]
+  /// The length of the run in nanoseconds.
+  package let length: Int64
+
+  package init(title: String, places: [Plan.Place], changes: [Change], length: Int64) {
+    self.title = title
+    self.places = places
+    self.changes = Array(changes.prefix(Self.limit))
+    self.length = length
+  }
+
+  /// A part of a page with a canvas, the numbers, and the script that draws them.
+  var section: String {
+    let points = places.map { "\(Int($0.x * 1000)),\(Int($0.y * 1000))" }.joined(separator: ",")
+    let numbers = changes.map { change -> String in
+      let kind =
+        switch change.kind {
+        case .joined: -2
+        case .left: -3
+        case .parent(let parent): parent ?? -1
+        }
+      return "\(change.time / 1_000_000),\(change.peer),\(kind)"
+    }
+    return """
+      <section><h2>\(Report.escaped(title))</h2>
+      <figure><canvas id="film" width="1800" height="1100"></canvas>
+      <p><button id="play">Pause</button> <span id="clock"></span></p>
+      <figcaption>One run, ten times as fast: where peers lie on the map, and who feeds them. The source is black; peers
+      without a parent are red; the deeper a peer stands, the lighter it is.</figcaption></figure>
+      <script>
+      (() => {
+      const p=[\(points)],c=[\(numbers.joined(separator: ","))],end=\(length / 1_000_000);
+      \(Self.player)
+      })();
+      </script></section>
+      """
+  }
+
+  private static let player = """
+    const canvas=document.getElementById('film'),g=canvas.getContext('2d'),n=p.length/2;
+    const X=i=>canvas.width/2+p[2*i]/1000*(canvas.width*.3+220),Y=i=>canvas.height/2-p[2*i+1]/1000*(canvas.height/2-40);
+    let alive,parent,at,time,running=true,last=0;
+    const reset=()=>{alive=new Uint8Array(n);parent=new Int32Array(n).fill(-1);at=0;time=0};
+    const advance=to=>{for(;at<c.length&&c[at]<=to;at+=3){const w=c[at+1],k=c[at+2];
+    if(k===-2)alive[w]=1;else if(k===-3){alive[w]=0;parent[w]=-1}else parent[w]=k}time=to};
+    const depth=i=>{let d=0;while(i>0&&d<40){i=parent[i];d++}return i===0?d:-1};
+    const draw=()=>{g.clearRect(0,0,canvas.width,canvas.height);g.lineWidth=1.5;
+    for(let i=1;i<n;i++){if(!alive[i]||parent[i]<0||!alive[parent[i]])continue;const d=depth(i);
+    g.strokeStyle=`hsl(205 75% ${Math.min(82,24+d*9)}%)`;g.beginPath();g.moveTo(X(parent[i]),Y(parent[i]));g.lineTo(X(i),Y(i));g.stroke()}
+    for(let i=0;i<n;i++){if(!alive[i])continue;const d=i?depth(i):0;
+    g.fillStyle=i===0?'#000':d<0?'#c62828':`hsl(205 75% ${Math.min(78,20+d*9)}%)`;
+    g.beginPath();g.arc(X(i),Y(i),i?6:13,0,7);g.fill()}
+    document.getElementById('clock').textContent=(time/1000).toFixed(1)+' s'};
+    reset();
+    document.getElementById('play').onclick=e=>{running=!running;e.target.textContent=running?'Pause':'Play';last=0;if(running)requestAnimationFrame(step)};
+    const step=now=>{if(!running)return;if(last)advance(time+(now-last)*10);last=now;if(time>=end)reset();draw();requestAnimationFrame(step)};
+    requestAnimationFrame(step);
+    """
+}
