@@ -38,7 +38,7 @@ struct Caller {
   }
 
   let address: Address
-  let local: UInt32
+  var local: UInt32
   let format: WireFormat
   /// What it says of the swarm and itself.
   var options: HandshakeOptions

@@ -8,11 +8,12 @@ extension PeerModel {
     let origin = Origin(address: address, channel: channel)
     if case .handshake(let local, let isRight, _)? = words.first {
       guard isRight, words.count == 1 else {
-        return complain("a handshake that is not as it must be: \(words)")
+        return complain("says \(words) to \(address)", "a handshake stands alone and says what the swarm is")
       }
       return channel == 0 ? judgeDial(local, address) : judgeAnswer(local, origin)
     }
-    let local = lines.first { $0.value.origin == address && $0.value.remote == channel }?.key
+    let isTheirs = { (line: Line) in line.origin == address && line.remote == channel }
+    let local = lines.first { isTheirs($0.value) }?.key ?? ended.first { isTheirs($0.value) }?.key
     if let local {
       lines[local]?.sent = now
       if lines[local]?.unheard.count ?? 0 < 3 { lines[local]?.unheard.append(now) }
@@ -36,11 +37,13 @@ extension PeerModel {
 
   private mutating func judgeDial(_ local: UInt32, _ address: Address) {
     let origin = Origin(address: address, channel: 0)
-    guard due[origin]?.first == .dial else { return complain("dials \(address) unasked") }
+    guard due[origin]?.first == .dial else {
+      return complain("dials \(address)", "nothing says that it should, or not yet")
+    }
     due[origin]?.removeFirst()
     if lines[local] == nil {
       guard !lines.values.contains(where: { $0.isDialled && $0.origin == address }) else {
-        return complain("dials \(address) twice")
+        return complain("dials \(address) from another channel", "the first is still opening")
       }
       lines[local] = Line(
         origin: address,
@@ -59,7 +62,7 @@ extension PeerModel {
 
   private mutating func judgeAnswer(_ local: UInt32, _ origin: Origin) {
     guard case .answer(let supported)? = due[origin]?.first else {
-      return complain("answers a handshake that did not come")
+      return complain("answers a handshake to \(origin)", "none came that is right")
     }
     due[origin]?.removeFirst()
     gave(local, to: origin, supported)
@@ -69,60 +72,76 @@ extension PeerModel {
     if due[origin]?.first == .keepAlive {
       due[origin]?.removeFirst()
     } else if local == nil {
-      complain("says nothing to a channel that is not open")
+      complain("says nothing to \(origin)", "no such channel is open")
     }
   }
 
   private mutating func judgeChunk(_ chunk: Chunk, _ sent: UInt64, _ local: UInt32?) {
-    guard let local, let line = lines[local], line.isServed else {
-      return complain("sends chunk \(chunk.number) to who is not served")
+    guard let local, let line = lines[local] ?? ended[local], line.isServed else {
+      return complain("sends chunk \(chunk.number)", "who gets it is not served")
     }
-    guard held[chunk.number] == chunk else {
-      return complain("chunk \(chunk.number) is not as it was signed")
+    guard held[chunk.number] ?? parting[chunk.number] == chunk else {
+      return complain("sends chunk \(chunk.number) with these bytes", "it is not held so, as it was signed")
     }
-    guard sent == clock else { return complain("chunk \(chunk.number) went with another time than now") }
-    let wanted = line.wanted.filter { $0.until > now && held[$0.number] != nil }
+    guard sent == clock else { return complain("sends chunk \(chunk.number) at \(sent)", "now is \(clock)") }
+    let wanted = line.wanted.filter {
+      $0.until > now && (held[$0.number] != nil || parting[$0.number] != nil)
+    }
     guard let place = wanted.firstIndex(where: { $0.number == chunk.number }) else {
-      return complain("sends chunk \(chunk.number), which nobody asked for, or not any more")
+      return complain("sends chunk \(chunk.number) to \(local)", "it did not ask for it, or not any more")
     }
-    if let before = wanted[..<place].first(where: \.isCertain) {
-      complain("sends chunk \(chunk.number) before \(before.number), which was asked for first")
+    if let before = wanted[..<place].first(where: { $0.isCertain && held[$0.number] != nil }) {
+      complain("sends chunk \(chunk.number) to \(local)", "it asked for \(before.number) first")
     }
-    lines[local]?.wanted = Array(wanted[(place + 1)...])
+    // Asked for twice, it may go twice or once.
+    let left = wanted[(place + 1)...].map { wanted in
+      var wanted = wanted
+      if wanted.number == chunk.number { wanted.isCertain = false }
+      return wanted
+    }
+    lines[local]?.wanted = left
+    ended[local]?.wanted = left
     lines[local]?.lastSent[chunk.number] = now
   }
 
   /// What the peer may decide by itself.
   private mutating func judgeChoice(_ word: Word, _ local: UInt32?) {
-    guard let local, let line = lines[local], line.isOpen else {
-      return complain("says \(word) where no channel is open")
+    guard let local, let line = lines[local] ?? ended[local], line.isOpen else {
+      return complain("says \(word)", "no such channel is open")
     }
     switch word {
     case .have(let chunks):
-      guard runs.contains(chunks) else { return complain("says to have \(chunks), but has \(runs)") }
+      guard runs.contains(chunks) else { return complain("says \(word)", "it holds \(Self.text(runs))") }
       guard line.wantsHaves, line.supported.contains(MessageType.have) else {
-        return complain("says HAVE to who does not want it")
+        return complain("says \(word) to \(local)", "that one is not served, or cannot hear it")
       }
       lines[local]?.told = chunks.upperBound
       lines[local]?.toldAt = now
     case .request(let chunks):
       guard line.isDialled || !rules.isSource, !line.isChokingUs else {
-        return complain("asks \(local), who chokes it or is not to be asked")
+        return complain("says \(word) to \(local)", "that one chokes it, or is not to be asked")
       }
       let isLacking = chunks.allSatisfy { held[$0] == nil && $0 >= first && $0 <= lastChunk ?? .max }
-      guard isLacking else { return complain("asks for some of \(chunks) that it has or cannot use") }
+      guard isLacking else {
+        return complain("says \(word) to \(local)", "it has some of them, or cannot use them")
+      }
       guard
         line.possible.contains(where: {
           $0.lowerBound <= chunks.lowerBound && chunks.upperBound <= $0.upperBound
         })
-      else { return complain("asks \(local) for \(chunks), which that one does not have") }
+      else { return complain("says \(word) to \(local)", "that one has at most \(Self.text(line.possible))") }
     case .choke: chokes(local)
     case .unchoke:
       guard line.supported.contains(MessageType.unchoke) else {
-        return complain("says UNCHOKE to who cannot hear it")
+        return complain("says UNCHOKE to \(local)", "that one cannot hear it")
       }
       unchokes(local)
-    default: complain("says \(word) to \(local) out of turn")
+    default:
+      complain(
+        "says \(word) to \(local)",
+        due[Origin(address: line.origin, channel: line.remote)]?.first.map { "it must say \($0) first" }
+          ?? "it has no reason"
+      )
     }
   }
 
@@ -131,7 +150,7 @@ extension PeerModel {
     let isIdle = lines[local].map { $0.isServed && now - $0.asked >= .seconds(10) } ?? false
     let somebodyWaits = lines.values.contains { $0.isOpen && $0.weChoke }
     guard let line = lines[local], isIdle, somebodyWaits, newest != nil, lastChunk == nil else {
-      return complain("chokes \(local), who uses its slot or keeps it from nobody")
+      return complain("chokes \(local)", "it was not idle for 10 s, or nobody waits for its slot")
     }
     lines[local]?.isServed = false
     lines[local]?.weChoke = true
@@ -142,32 +161,41 @@ extension PeerModel {
 
   mutating func unchokes(_ local: UInt32) {
     guard let line = lines[local], line.weChoke, mayServe(line) else {
-      return complain("unchokes \(local), for whom there is no slot")
+      return complain("unchokes \(local)", "there is no slot for it, or it was not choked")
     }
     serve(local)
   }
 
   /// All that was to be said has been said.
   mutating func finish(isIdle: Bool) {
-    for (origin, left) in due where !left.isEmpty { complain("does not say \(left) to \(origin)") }
+    for (origin, left) in due where !left.isEmpty {
+      complain("does not say \(left) to \(origin)", "all of it is due")
+    }
     due = [:]
+    parting = [:]
+    ended = [:]
     for local in lines.keys.sorted() {
       lines[local]?.wanted.removeAll { $0.until <= now || held[$0.number] == nil || $0.isWithdrawn }
       guard let line = lines[local], line.isOpen else { continue }
       if rules.isCalm, let wanted = line.wanted.first(where: \.isCertain) {
-        complain("does not send chunk \(wanted.number), which \(local) asked for")
+        complain("does not send chunk \(wanted.number)", "\(local) asked for it, and nothing is in the way")
       }
       guard isIdle else { continue }
       if line.wantsHaves, line.supported.contains(MessageType.have), let newest, line.told != newest,
         line.toldAt.map({ now - $0 > .milliseconds(100) }) ?? false
       {
-        complain("does not tell \(local) of chunk \(newest)")
+        complain("does not tell \(local) of chunk \(newest)", "HAVE is at most 100 ms late")
       }
-      if now - line.sent > .seconds(26) { complain("does not keep channel \(local) alive") }
-      if isDead(line, slack: .seconds(1)) { complain("keeps channel \(local), which is dead") }
+      if now - line.sent > .seconds(26) {
+        complain("does not keep channel \(local) alive", "something goes every 25 s")
+      }
+      if isDead(line, slack: .seconds(1)) {
+        complain("keeps channel \(local)", "nobody has answered on it for too long")
+      }
       let isMissed = lines.values.contains { $0.isOpen && $0.weChoke && now - $0.chokedAt > .seconds(2) }
-      if line.isServed, isMissed, newest != nil, lastChunk == nil, now - line.used > .seconds(12) {
-        complain("leaves a slot to \(local), who does not use it")
+      let isFlowing = heldSince.map { now - $0 > .seconds(2) } ?? false && lastChunk == nil
+      if line.isServed, isMissed, isFlowing, now - line.used > .seconds(12) {
+        complain("leaves a slot to \(local)", "that one has not used it for 12 s, and others wait")
       }
     }
   }

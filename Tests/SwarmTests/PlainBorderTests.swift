@@ -135,4 +135,43 @@ import Wire
     }
     #expect(!types.contains(MessageType.request))
   }
+
+  /// A client that begins anew on the port that it had, as it does after a crash.
+  private func restart(_ caller: inout Caller, _ source: inout Peer, now: Duration) throws -> [Caller
+    .Datagram]
+  {
+    caller.local += 0x1000
+    return try caller.open(&source, now: now)
+  }
+
+  @Test func `goes the end of the channel that it had, when it comes on a new one`() throws {
+    var source = try Caller.source(chunks: 4)
+    var caller = try Caller()
+    _ = try caller.open(&source, now: .zero)
+    let old = caller.local
+    let heard = try restart(&caller, &source, now: .seconds(1))
+    let end = heard.filter { $0.destination == old }
+    #expect(end.count == 1)
+    guard case .handshake(source: 0, _)? = end.first?.messages.first else {
+      Issue.record("no closing HANDSHAKE, but \(end)")
+      return
+    }
+    caller.say(&source, now: .seconds(1)) { caller.format.appendRequest(1...2, to: &$0) }
+    #expect(try caller.hear(&source).flatMap(\.messages).chunks == [1, 2])
+  }
+
+  @Test func `goes one slot, however often it restarts`() throws {
+    var source = try Caller.source(chunks: 4) { $0.makeTopology = { _, _ in FewSlots(1) } }
+    var (caller, other) = (try Caller(1), try Caller(2))
+    _ = try caller.open(&source, now: .zero)
+    for second in 1...4 as ClosedRange<Int64> {
+      _ = try restart(&caller, &source, now: .seconds(second))
+      #expect(source.channels.count { $0.isServed && !$0.isFree } == 1)
+    }
+    #expect(try other.open(&source, now: .seconds(5)).flatMap(\.messages).contains(.choke))
+    // It is idle, so the slot goes to who waits, and to nobody else.
+    for second in 6...20 as ClosedRange<Int64> { source.timeout(now: .seconds(second)) }
+    #expect(try other.hear(&source).flatMap(\.messages).contains(.unchoke))
+    #expect(source.channels.filter { $0.isServed && !$0.isFree }.map(\.address) == [other.address])
+  }
 }

@@ -23,10 +23,24 @@ extension Peer {
       }
       return
     }
+    supersede(index)
     directory[peer]?.channel = index
     // It may have what we lack.
     channels[index].isSpare = true
     consider(index)
+  }
+
+  /// A plain peer that comes once more, as after a restart, is done with the channel that it had before.
+  ///
+  /// A peer has one slot, and the topology knows it by one number: what is served on two channels is counted once.
+  private mutating func supersede(_ index: Int) {
+    for old in channels.indices
+    where old != index && channels[old].peer == channels[index].peer && channels[old].isOpen
+      && channels[old].speech == .plain && !channels[old].isInitiator
+    {
+      sayGoodbye(old, redirect: [])
+      lose(old, .closed)
+    }
   }
 
   /// Decides whether a plain peer is served; where there is a topology it is its business.
