@@ -53,6 +53,7 @@ let package = Package(
     .library(name: "Swarm", targets: ["Swarm"]),
     .library(name: "MediaIO", targets: ["MediaIO"]),
     .library(name: "Inspect", targets: ["Inspect"]),
+    .library(name: "JSON5", targets: ["JSON5"]),
   ],
   dependencies: [.package(path: "Sources/PluginKit")],
   targets: [
@@ -65,6 +66,7 @@ let package = Package(
     .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
     .target(name: "CSockets"),
 
+    module("JSON5"),
     module("Wire"),
     module("Crypto", ["COpenSSL"]),
     module("Integrity", ["Wire", "Crypto"]),
@@ -72,7 +74,7 @@ let package = Package(
     module("Net", [pluginKit, "CSockets"]),
     module("MediaIO", ["CFFmpeg"]),
     module("Node", [pluginKit, "Swarm", "Wire", "Integrity", "Net", "MediaIO"]),
-    module("Lab", [pluginKit, "Swarm", "Wire", "Integrity"]),
+    module("Lab", [pluginKit, "JSON5", "Swarm", "Wire", "Integrity"]),
     module("Emulator", [pluginKit, "Lab", "Net"]),
     .executableTarget(
       name: "NetworkEmulator",
@@ -125,6 +127,8 @@ let package = Package(
       ["CAllocations", "Support", "Crypto", "Integrity", "Wire"],
       resources: [.copy("Vectors")]
     ),
+    tests("JSON5", ["Support", "JSON5"]),
+    tests("Lab", ["Support", pluginKit, "Lab"]),
     tests("Swarm", ["Support", pluginKit, "Swarm", "Lab", "Wire", "Integrity", "Tree", "Chain"]),
     tests("Lab", ["Support", pluginKit, "Lab"]),
     tests("Topology", ["Support", pluginKit, "Branching", "Tree", "Chain", "Static"]),

@@ -20,6 +20,7 @@ let package = Package(
     .package(name: "freshet", path: "../.."), .package(path: "../../Sources/PluginKit"),
   ],
   targets: [
+    fuzz("JSON5"),
     fuzz("Wire"),
     fuzz("Integrity", [.product(name: "Wire", package: "freshet")]),
     fuzz(

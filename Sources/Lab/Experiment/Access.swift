@@ -79,11 +79,16 @@ package struct Churn: Hashable, Sendable {
     self.isReplaced = isReplaced
   }
 
+  /// No life is longer than this.
+  package static let longestLife = Duration.seconds(30 * 86_400)
+
   /// How long a peer stays.
   package enum Life: Hashable, Sendable {
     case exponential(mean: Duration)
     /// With a shape above 1; few stay for very long.
     case pareto(mean: Duration, shape: Double)
+    /// The logarithm is normal, with `sigma` as its deviation (of the natural logarithm).
+    case lognormal(median: Duration, sigma: Double)
     /// One of these, at random.
     case trace([Duration])
   }

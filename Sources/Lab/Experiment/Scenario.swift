@@ -85,18 +85,27 @@ package struct Scenario: Hashable, Sendable {
     package var share: Double
     package var access: Access
     package var behaviour: Behaviour
+    /// Whether they pass on what they get; else they only watch.
+    package var relays: Bool
 
-    package init(name: String = "peers", share: Double = 1, access: Access, behaviour: Behaviour = .honest) {
+    package init(
+      name: String = "peers",
+      share: Double = 1,
+      access: Access,
+      behaviour: Behaviour = .honest,
+      relays: Bool = true
+    ) {
       self.name = name
       self.share = share
       self.access = access
       self.behaviour = behaviour
+      self.relays = relays
     }
   }
 
   /// How a run is divided; chunks count that are published while it is measured.
   package struct Phases: Hashable, Sendable {
-    /// Peers arrive, spread evenly; zero: all at once, a flash crowd.
+    /// Peers arrive at random, none more likely early than late; zero: all at once.
     package var ramp: Duration
     package var settle: Duration
     package var measure: Duration
@@ -133,6 +142,8 @@ package struct Scenario: Hashable, Sendable {
       case partition(part: Double, for: Duration)
       /// The source's upload changes to this many bits per second.
       case sourceUpload(UInt64)
+      /// So many peers, as a part of ``Scenario/count``, come and go again as a sine with this period, for the time given.
+      case tide(part: Double, period: Duration, for: Duration)
     }
 
     package var at: Duration
