@@ -86,7 +86,8 @@ let package = Package(
     .executableTarget(
       name: "freshet",
       dependencies: [
-        pluginKit, "Node", "Swarm", "Wire", "Integrity", "MediaIO", "Inspect", "Capture", "Net",
+        pluginKit, "JSON5", "Lab", "Node", "Swarm", "Wire", "Integrity", "MediaIO", "Inspect", "Capture",
+        "Net",
       ],
       swiftSettings: swiftSettings
     ),
@@ -128,7 +129,6 @@ let package = Package(
       resources: [.copy("Vectors")]
     ),
     tests("JSON5", ["Support", "JSON5"]),
-    tests("Lab", ["Support", pluginKit, "Lab"]),
     tests("Swarm", ["Support", pluginKit, "Swarm", "Lab", "Wire", "Integrity", "Tree", "Chain"]),
     tests("Lab", ["Support", pluginKit, "Lab"]),
     tests("Topology", ["Support", pluginKit, "Branching", "Tree", "Chain", "Static"]),

@@ -1,5 +1,5 @@
-import FoundationEssentials
 import Glibc
+import JSON5
 
 /// Options from a JSON5 file: one object whose keys are the names of options.
 package struct ConfigurationFile {
@@ -33,62 +33,50 @@ package struct ConfigurationFile {
 
   /// Reads the bytes of a file; `path` is for the sentence when something is wrong.
   package init(_ bytes: [UInt8], path: String) throws(UsageError) {
-    let decoder = JSONDecoder()
-    decoder.allowsJSON5 = true
-    guard let root = try? decoder.decode(Element.self, from: Data(bytes)) else {
-      throw UsageError("the configuration \(path) is not valid JSON5: write { name: value, … }")
+    let root: Element
+    do throws(SyntaxError) {
+      root = try Element(bytes)
+    } catch {
+      throw UsageError("the configuration \(path):\(error.position) is not valid JSON5: \(error.reason)")
     }
-    guard case .object(let object) = root else {
+    guard case .object(let members) = root.kind else {
       throw UsageError("the configuration \(path) is not one object: write { name: value, … }")
     }
     let options = Command.all.flatMap(\.options)
     var values: [String: [String]] = [:]
-    for (name, element) in object.sorted(by: { $0.key < $1.key }) {
+    for member in members {
+      let name = member.name
       guard let option = options.first(where: { $0.name == name }), name != Settings.config.option.name else {
         throw UsageError(
-          "unknown key '\(name)' in \(path)" + Suggestion.phrase(name, among: options.map(\.name))
+          "unknown key '\(name)' in \(path):\(member.position)"
+            + Suggestion.phrase(name, among: options.map(\.name))
         )
       }
-      switch element {
-      case .none: continue
-      case .text(let text): values[name] = [text]
-      case .list(let list) where option.repeats:
-        var texts: [String] = []
-        for case .text(let text) in list { texts.append(text) }
-        guard texts.count == list.count else {
-          throw UsageError("\(name) in \(path): write one text, or several in brackets")
+      if case .null = member.value.kind { continue }
+      if let text = Self.text(member.value) {
+        values[name] = [text]
+      } else if option.repeats, case .array(let list) = member.value.kind {
+        values[name] = list.compactMap(Self.text)
+        guard values[name]?.count == list.count else {
+          throw UsageError(
+            "\(name) in \(path):\(member.value.position): write one text, or several in brackets"
+          )
         }
-        values[name] = texts
-      case .list, .object:
-        throw UsageError("\(name) in \(path): write one text, number, true or false")
+      } else {
+        throw UsageError("\(name) in \(path):\(member.value.position): write one text, number, true or false")
       }
     }
     self.values = values
   }
 
-  private enum Element: Decodable {
-    case none
-    case text(String)
-    case list([Element])
-    case object([String: Element])
-
-    init(from decoder: any Decoder) throws {
-      let container = try decoder.singleValueContainer()
-      if container.decodeNil() {
-        self = .none
-      } else if let value = try? container.decode(Bool.self) {
-        self = .text(value ? "yes" : "no")
-      } else if let value = try? container.decode(Int64.self) {
-        self = .text(String(value))
-      } else if let value = try? container.decode(Double.self) {
-        self = .text(Number.text(value, decimals: 6))
-      } else if let value = try? container.decode(String.self) {
-        self = .text(value)
-      } else if let values = try? container.decode([Element].self) {
-        self = .list(values)
-      } else {
-        self = .object(try container.decode([String: Element].self))
-      }
+  /// A value as the command line would give it; nil for a list, an object or null.
+  private static func text(_ element: Element) -> String? {
+    switch element.kind {
+    case .boolean(let value): value ? "yes" : "no"
+    case .integer(let value): String(value)
+    case .number(let value): Number.text(value, decimals: 6)
+    case .string(let value): value
+    case .null, .array, .object: nil
     }
   }
 }

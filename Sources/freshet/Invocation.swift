@@ -1,4 +1,5 @@
 package import Integrity
+internal import JSON5
 
 /// What a command line asks for.
 package enum Invocation {

@@ -1,5 +1,6 @@
 internal import Inspect
 internal import Integrity
+internal import JSON5
 internal import Swarm
 internal import Wire
 

@@ -1,3 +1,5 @@
+internal import JSON5
+
 /// What was given for the options of one command: flags over environment over configuration file.
 struct Values {
   /// A value with where it stood, for the sentence when it is wrong.

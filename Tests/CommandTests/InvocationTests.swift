@@ -146,8 +146,9 @@ struct InvocationTests {
   }
 
   @Test(arguments: [
-    ("[1]", "is not one object"), ("{", "is not valid JSON5"), ("{ widnow: 1 }", "did you mean window?"),
-    ("{ window: [1] }", "window in c: write one"), ("{ window: {} }", "window in c: write one"),
+    ("[1]", "is not one object"), ("{", "is not valid JSON5"),
+    ("{\n  widnow: 1 }", "unknown key 'widnow' in c:2:3; did you mean window?"),
+    ("{ window: [1] }", "window in c:1:11: write one"), ("{ window: {} }", "window in c:1:11: write one"),
     ("{ window: 'x' }", "window in c: 'x' is no time"), ("{ loop: 'x' }", "loop in c: 'x' is neither"),
     ("{ plugin: [[1]] }", "several in brackets"), ("{ config: 'd' }", "unknown key 'config'"),
     ("", "is not valid JSON5"),

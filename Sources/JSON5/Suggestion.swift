@@ -1,7 +1,7 @@
 /// What a user may have meant.
-enum Suggestion {
+package enum Suggestion {
   /// The word of `known` that is closest to `word`, if it is close.
-  static func nearest(to word: String, among known: [String]) -> String? {
+  package static func nearest(to word: String, among known: [String]) -> String? {
     // The cost grows with the product of the lengths, and nothing this long is near to anything.
     guard word.utf8.count <= 40 else { return nil }
     let close = known.map { ($0, distance(Array(word.utf8), Array($0.utf8))) }
@@ -15,7 +15,11 @@ enum Suggestion {
   }
 
   /// `; did you mean X?`, or nothing.
-  static func phrase(_ word: String, among known: [String], as write: (String) -> String = { $0 }) -> String {
+  package static func phrase(
+    _ word: String,
+    among known: [String],
+    as write: (String) -> String = { $0 }
+  ) -> String {
     nearest(to: word, among: known).map { "; did you mean \(write($0))?" } ?? ""
   }
 
