@@ -3,7 +3,7 @@ internal import CFFmpeg
 /// Puts packets into the muxer and cuts what comes out into chunks that begin where a decoder can.
 struct ChunkWriter {
   /// Random access points that follow closer than this do not each begin a chunk; ticks of 90 kHz.
-  private static let entrySpacing = Timeline.rate / 5
+  static let entrySpacing = Timeline.rate / 5
   /// How often a stream without pictures can be entered.
   private static let audioSpacing = Timeline.rate
   /// How many pictures are left out while the first random access point is awaited.
@@ -20,11 +20,11 @@ struct ChunkWriter {
   private var left = 0
 
   /// Makes a writer; with `isTimed`, chunks and groups that are not full are sent after a while.
-  init(muxer: Muxer, chunkSize: Int, groupSize: Int, hasVideo: Bool, isTimed: Bool) {
+  init(muxer: Muxer, chunker: Chunker, groupSize: Int, hasVideo: Bool, isTimed: Bool) {
     self.muxer = muxer
     self.hasVideo = hasVideo
     self.isTimed = isTimed
-    chunker = Chunker(size: chunkSize)
+    self.chunker = chunker
     group = ChunkGroup(size: groupSize)
   }
 
@@ -34,9 +34,9 @@ struct ChunkWriter {
     return [chunker.deadline, group.deadline].compactMap(\.self).min()
   }
 
-  /// Sends what is pending, filled up: the chunk, and the group when its time has come.
+  /// Sends what is pending: the chunk, and the group, filled up, when its time has come.
   mutating func flush(now: Int64, _ emit: MediaSource.Emit) -> Bool {
-    var isWanted = send(chunker.pad(), now: now, emit)
+    var isWanted = send(chunker.flush(), now: now, emit)
     guard let due = group.deadline, now >= due else { return isWanted }
     while isWanted, !group.isComplete { isWanted = send(chunker.filler(), now: now, emit) }
     return isWanted
@@ -48,7 +48,8 @@ struct ChunkWriter {
     var rest: [ArraySlice<UInt8>] = []
     muxer.finish { rest.append($0) }
     for packet in rest where isWanted { isWanted = send(chunker.append(packet, now: 0), now: 0, emit) }
-    return isWanted && send(chunker.finish(), now: 0, emit)
+    for chunk in chunker.finish() where isWanted { isWanted = send(chunk, now: 0, emit) }
+    return isWanted
   }
 
   /// Muxes one packet.

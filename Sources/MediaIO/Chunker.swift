@@ -1,4 +1,4 @@
-/// Gathers transport packets into chunks of one size.
+/// Gathers transport packets into chunks of one size, or of any up to that.
 ///
 /// A value without a clock: times come in as nanoseconds of the caller's monotonic clock.
 struct Chunker {
@@ -13,17 +13,21 @@ struct Chunker {
   }
 
   private let size: Int
+  private let isVariable: Bool
   private var pending: [UInt8] = []
   private var isEntry = false
   private var since: Int64 = 0
 
-  /// - Parameter size: bytes of a full chunk, a positive multiple of 188.
-  init(size: Int) {
+  /// - Parameters:
+  ///   - size: bytes of a full chunk, a positive multiple of 188.
+  ///   - isVariable: whether a chunk may go without being full; else it is filled up with null packets.
+  init(size: Int, isVariable: Bool = false) {
     precondition(
       size > 0 && size % TransportStream.packetSize == 0,
       "a chunk holds whole transport packets"
     )
     self.size = size
+    self.isVariable = isVariable
     pending.reserveCapacity(size)
   }
 
@@ -41,29 +45,30 @@ struct Chunker {
 
   /// Ends the pending chunk, so that the next packet begins an entry at the start of its own chunk.
   mutating func beginEntry() -> Chunk? {
-    let chunk = pad()
+    let chunk = flush()
     isEntry = true
     return chunk
   }
 
-  /// Fills the pending chunk with null packets.
-  mutating func pad() -> Chunk? {
+  /// Ends the pending chunk, filled up where it has to be.
+  mutating func flush() -> Chunk? {
     guard !pending.isEmpty else { return nil }
-    while pending.count < size { pending += TransportStream.nullPacket }
+    while !isVariable, pending.count < size { pending += TransportStream.nullPacket }
     return take(isLast: false)
   }
 
-  /// A chunk of null packets, which says nothing and is as long as the others.
+  /// A chunk of null packets, which says nothing and is no longer than it must be.
   func filler() -> Chunk {
-    var bytes: [UInt8] = []
-    while bytes.count < size { bytes += TransportStream.nullPacket }
+    var bytes = TransportStream.nullPacket
+    while !isVariable, bytes.count < size { bytes += TransportStream.nullPacket }
     return Chunk(bytes: bytes, isEntry: false, isLast: false)
   }
 
-  /// Ends the stream with a chunk that is shorter than the others (RFC 7574, section 8.6).
-  mutating func finish() -> Chunk {
+  /// Ends the stream with a chunk that is shorter than the others (RFC 7574, section 8.6), or empty where they vary.
+  mutating func finish() -> [Chunk] {
+    if isVariable { return [flush(), take(isLast: true)].compactMap(\.self) }
     if pending.isEmpty && size > TransportStream.packetSize { pending += TransportStream.nullPacket }
-    return take(isLast: true)
+    return [take(isLast: true)]
   }
 
   private mutating func take(isLast: Bool) -> Chunk {

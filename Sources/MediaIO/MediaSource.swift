@@ -15,14 +15,22 @@ public final class MediaSource: Sendable {
   }
 
   public struct Options: Sendable {
-    /// Bytes of a chunk: a positive multiple of 188.
+    /// Bytes of a chunk, or the most where its length varies: a positive multiple of 188.
     public var chunkSize = 1316
+    /// Whether a chunk that goes before it is full goes as it is; else it is filled up with null packets.
+    public var isVariable = false
     /// Begins anew when the input ends; timestamps go on.
     public var loops = false
     public var pacing = Pacing.realtime
 
-    public init(chunkSize: Int = 1316, loops: Bool = false, pacing: Pacing = .realtime) {
+    public init(
+      chunkSize: Int = 1316,
+      isVariable: Bool = false,
+      loops: Bool = false,
+      pacing: Pacing = .realtime
+    ) {
       self.chunkSize = chunkSize
+      self.isVariable = isVariable
       self.loops = loops
       self.pacing = pacing
     }
@@ -41,7 +49,7 @@ public final class MediaSource: Sendable {
   /// Receives a chunk; valid during the call only.
   ///
   /// - Parameters:
-  ///   - chunk: `chunkSize` bytes, the last one fewer.
+  ///   - chunk: `chunkSize` bytes, the last one fewer; where the length varies 188 or more, and the last one none.
   ///   - isEntry: a decoder can begin with it.
   ///   - isLast: nothing follows.
   /// - Returns: false to end the run at once.
@@ -110,6 +118,15 @@ public final class MediaSource: Sendable {
     }
   }
 
+  /// The most chunks a second that so many bits a second make.
+  ///
+  /// Where their length varies, one also ends when it has waited long enough, and where an entry begins.
+  public func chunkRate(bitRate: UInt64) -> Double {
+    let full = Double(bitRate) / Double(options.chunkSize * 8)
+    guard options.isVariable else { return full }
+    return full + 1e9 / Double(Chunker.patience) + Double(Timeline.rate / ChunkWriter.entrySpacing)
+  }
+
   /// What a user should know about the input, each as a sentence; at most 64.
   public var notices: [String] {
     let monitor = stage.withLock { stage -> Monitor<IngestQueue>? in
@@ -138,7 +155,8 @@ public final class MediaSource: Sendable {
   /// Emits the whole input as chunks; returns when it is over.
   ///
   /// Requires `open()`. The last chunk is shorter than the others, also after `stop()`. One signature covers
-  /// `groupSize` chunks: a group that waits too long for the stream is filled up with chunks of null packets.
+  /// `groupSize` chunks: a group that waits too long for the stream is filled up with chunks of null packets, of one
+  /// packet each where the length varies.
   public func run(groupSize: Int = 1, _ emit: Emit) -> End {
     let taken = stage.withLock { stage -> (Ingest, Monitor<IngestQueue>)? in
       guard case .opened(let ingest, let monitor) = stage else { return nil }
@@ -164,7 +182,7 @@ public final class MediaSource: Sendable {
     }
     var writer = ChunkWriter(
       muxer: muxer,
-      chunkSize: options.chunkSize,
+      chunker: Chunker(size: options.chunkSize, isVariable: options.isVariable),
       groupSize: groupSize,
       hasVideo: ingest.tracks.contains { $0.isVideo },
       isTimed: options.pacing == .realtime
@@ -248,7 +266,7 @@ public final class MediaSource: Sendable {
     let packets = ingest.tracks.reduce(0) { $0 + ($1.packetRate ?? ($1.isVideo ? 25 : 45)) }
     // Each packet has its PES header and fills its last transport packet: 120 bytes on average.
     let stream = Double(rate) * 188 / 184 + packets * 120 * 8
-    guard options.pacing == .realtime else { return Int64(stream) }
+    guard options.pacing == .realtime, !options.isVariable else { return Int64(stream) }
     // A burst of packets leaves a chunk half empty, at most once in the time that a chunk may wait.
     let bursts = min(packets, 1_000_000_000 / Double(Chunker.patience))
     return Int64(stream + bursts * Double(options.chunkSize) * 8 / 2)

@@ -66,7 +66,11 @@ package struct Broadcast {
     host = try Host(settings.node, socket, clock: clock)
     source = MediaSource(
       settings.input,
-      options: MediaSource.Options(chunkSize: settings.chunkSize, loops: settings.loops)
+      options: MediaSource.Options(
+        chunkSize: settings.longestChunk,
+        isVariable: settings.chunkSize == WireFormat.variableChunkSize,
+        loops: settings.loops
+      )
     )
     feed = SourceFeed(source, waker: host.waker)
     outlet = try Outlet(settings.archive.map { [.archive($0)] } ?? [], host.waker)
@@ -166,16 +170,18 @@ package struct Broadcast {
   }
 
   private func chunks(_ rate: UInt64) throws(NodeError) -> UInt64 {
-    let bytes = Double(rate) / 8 * Double(settings.window.nanoseconds) / 1e9
+    let chunks = source.chunkRate(bitRate: rate) * Double(settings.window.nanoseconds) / 1e9
+    let bytes = chunks * Double(settings.longestChunk)
     guard bytes < Double(Self.windowLimit) else {
       throw .windowTooLarge(bytes: UInt64(clamping: Int64(bytes)))
     }
-    return max(UInt64(bytes) / UInt64(settings.chunkSize) + 1, Self.smallestWindow)
+    return max(UInt64(chunks) + 1, Self.smallestWindow)
   }
 
   private func chunksPerSignature(_ rate: UInt64) -> Int {
+    // Where their length varies there are more chunks than that, so that a subtree is full all the sooner.
     settings.chunksPerSignature
-      ?? UnifiedMerkle.width(chunksPerSecond: Double(rate) / Double(settings.chunkSize * 8))
+      ?? UnifiedMerkle.width(chunksPerSecond: Double(rate) / Double(settings.longestChunk * 8))
   }
 
   private func start(rate: UInt64, window: UInt64, address: Address) throws(NodeError) {

@@ -45,7 +45,7 @@ package struct BroadcastSettings {
   /// Whether another port is taken when the one to listen at is not free.
   package var takesAnyPort = true
   package var window: Duration = .seconds(30)
-  /// A multiple of 188.
+  /// A multiple of 188, or `WireFormat.variableChunkSize`.
   package var chunkSize = 1316
   package var loops = false
   /// Where the stream is kept, byte for byte as it was signed.
@@ -58,6 +58,11 @@ package struct BroadcastSettings {
   package init(input: String, node: NodeSettings) {
     self.input = input
     self.node = node
+  }
+
+  /// The most bytes of a chunk.
+  var longestChunk: Int {
+    chunkSize == WireFormat.variableChunkSize ? PeerConfiguration.longestVariableChunk : chunkSize
   }
 }
 

@@ -6,7 +6,8 @@ public import Wire
 ///
 /// `ppspp://HOST:PORT[,HOST:PORT…]/SWARM-ID?cs=1316&cam=2&cipm=2&lsa=13&ldw=12000` is the link of a stream,
 /// `ppspp://HOST:PORT/ROOT-HASH?cs=1024&cam=2&cipm=1&mhf=2` that of content. With cipm=0 nothing protects the chunks of a
-/// stream (section 5); its id is a key all the same, and names the swarm. RFC 7574 section 10.1 leaves the form of
+/// stream (section 5); its id is a key all the same, and names the swarm. With cs=4294967295 the chunks of a stream vary in
+/// length (section 7.11). RFC 7574 section 10.1 leaves the form of
 /// links open; the parameters are its options 9, 6, 3, 5, 7 and 4. Absent ones have the RFC's defaults (table 8):
 /// 1,024-byte chunks, 32-bit chunk ranges, SHA-256; the algorithm of a stream stands in its swarm id.
 public struct Link: Hashable, Sendable {
@@ -30,7 +31,7 @@ public struct Link: Hashable, Sendable {
   /// Who to ask, in the order of trying; never empty.
   public let endpoints: [Endpoint]
   public let name: SwarmName
-  /// Bytes of every chunk but the last.
+  /// Bytes of every chunk but the last, or ``WireFormat/variableChunkSize``.
   public let chunkSize: Int
   public let addressing: ChunkAddressing
   public let integrity: IntegrityMethod
@@ -39,7 +40,7 @@ public struct Link: Hashable, Sendable {
 
   /// The link of a live stream.
   ///
-  /// - Precondition: there are 1 to `maximumEndpoints` endpoints, the chunk size is one of `chunkSizes`, the
+  /// - Precondition: there are 1 to `maximumEndpoints` endpoints, the chunk size is one of `chunkSizes` or variable, the
   ///   integrity method is not that of static content, and a window has at least one chunk.
   public init(
     endpoints: [Endpoint],
@@ -50,7 +51,11 @@ public struct Link: Hashable, Sendable {
     window: UInt64 = .max
   ) {
     precondition(1...Self.maximumEndpoints ~= endpoints.count, "a link names 1 to 32 endpoints")
-    precondition(Self.chunkSizes.contains(chunkSize), "a chunk has 1 to 65,000 bytes")
+    precondition(
+      Self.chunkSizes.contains(chunkSize)
+        || chunkSize == WireFormat.variableChunkSize && addressing != .byteRanges64,
+      "a chunk has 1 to 65,000 bytes, or a length that varies and that byte ranges cannot name"
+    )
     precondition(window > 0, "a window holds at least one chunk")
     self.endpoints = endpoints
     name = .live(swarmID)
@@ -183,7 +188,7 @@ extension Link: CustomStringConvertible {
   public var description: String {
     let start =
       "ppspp://" + endpoints.map(\.description).joined(separator: ",") + "/" + name.base64URL
-      + "?cs=\(chunkSize)&cam=\(addressing.rawValue)&cipm=\(integrity.rawValue)"
+      + "?cs=\(min(chunkSize, Int(UInt32.max)))&cam=\(addressing.rawValue)&cipm=\(integrity.rawValue)"
     switch name {
     case .content(let root): return start + "&mhf=\(root.function.rawValue)"
     case .live(let id):
@@ -220,7 +225,9 @@ private struct Values {
       given[name] = value
     }
 
-    if let size = given["cs"] {
+    if given["cs"] == UInt64(UInt32.max) {
+      chunkSize = WireFormat.variableChunkSize
+    } else if let size = given["cs"] {
       guard size <= UInt64(Link.chunkSizes.upperBound), size > 0 else {
         throw LinkError(
           "the link says cs=\(size), but chunks of 1 to \(Link.chunkSizes.upperBound) bytes are supported"
@@ -248,6 +255,16 @@ private struct Values {
       throw LinkError(
         "the link says cipm=\(method), but only content with cipm=1 (Merkle tree) and streams with cipm=2 (Sign All), "
           + "3 (Unified Merkle Tree) or 0 (no protection) can be had"
+      )
+    }
+    guard chunkSize != WireFormat.variableChunkSize || integrity != .merkleTree else {
+      throw LinkError(
+        "the link says cs=4294967295, but content (cipm=1) has chunks of one size; copy it again"
+      )
+    }
+    guard chunkSize != WireFormat.variableChunkSize || addressing != .byteRanges64 else {
+      throw LinkError(
+        "the link says cs=4294967295, but byte ranges (cam=1) cannot name chunks that vary in length; copy it again"
       )
     }
     if let name = integrity == .merkleTree ? ["lsa", "ldw"].first(where: { given[$0] != nil }) : nil {

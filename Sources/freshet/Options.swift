@@ -77,7 +77,7 @@ package struct BroadcastOptions: Hashable, Sendable {
   package var addressing: ChunkAddressing
   package var keep: String?
   package var window: Duration
-  /// A multiple of 188.
+  /// A multiple of 188, or `WireFormat.variableChunkSize`.
   package var chunkSize: Int
   package var loops: Bool
   package var common: CommonOptions
@@ -113,6 +113,12 @@ package struct BroadcastOptions: Hashable, Sendable {
     keep = try values.optional(Settings.keep)
     window = try values.value(Settings.window)
     chunkSize = try values.value(Settings.chunkSize)
+    guard chunkSize != WireFormat.variableChunkSize || addressing != .byteRanges64 else {
+      throw UsageError(
+        "--chunk-size variable and --addressing byte-ranges-64 exclude each other: chunks are found by their bytes "
+          + "only where they have one size"
+      )
+    }
     loops = try values.isOn(Settings.loop)
     common = try CommonOptions(values)
   }

@@ -59,8 +59,11 @@ enum Read {
 
   /// The chunk size of an own broadcast: whole MPEG-TS packets that fit a datagram with their signature.
   static func chunkSize(_ text: String) throws(UsageError) -> Int {
+    if text == "variable" { return WireFormat.variableChunkSize }
     guard let value = Int(text), 188...1316 ~= value, value % 188 == 0 else {
-      throw UsageError("'\(text)' is no chunk size: it is a multiple of 188 up to 1316, such as 1316 or 1128")
+      throw UsageError(
+        "'\(text)' is no chunk size: it is a multiple of 188 up to 1316, such as 1316 or 1128, or variable"
+      )
     }
     return value
   }
@@ -68,7 +71,9 @@ enum Read {
   /// The chunk size of content: it has to leave room for hashes beside it, and must not look like two of them.
   static func contentChunkSize(_ text: String) throws(UsageError) -> Int {
     guard let value = Int(text), 256...1400 ~= value else {
-      throw UsageError("'\(text)' is no chunk size of content: it is 256 to 1400 bytes, such as 1024")
+      throw UsageError(
+        "'\(text)' is no chunk size of content, which all its chunks have: it is 256 to 1400 bytes, such as 1024"
+      )
     }
     return value
   }

@@ -68,7 +68,7 @@ package enum Settings {
     "chunk-size",
     "BYTES",
     default: "1316",
-    "Bytes of a chunk, a multiple of 188; 1128 for tunnels",
+    "Bytes of a chunk, a multiple of 188; 1128 for tunnels; variable ends a chunk with what is there instead of filling it up",
     read: Read.chunkSize
   )
   static let contentChunkSize = Setting(

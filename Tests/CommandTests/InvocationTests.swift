@@ -93,6 +93,12 @@ struct InvocationTests {
     #expect(options.common.verbosity == .verbose)
   }
 
+  @Test func `Chunks vary in length on request`() throws {
+    #expect(
+      try broadcast(["-", "--chunk-size", "variable"]).chunkSize == WireFormat.variableChunkSize
+    )
+  }
+
   @Test func `Protection is left out on request only`() throws {
     #expect(try broadcast(["-", "--integrity", "none"]).integrity == IntegrityChoice(method: .none))
     #expect(throws: UsageError.self) { try broadcast(["-", "--integrity", ""]) }
@@ -182,6 +188,9 @@ struct InvocationTests {
     (["broadcast", "a", "--max-upload", "1e9"], "is no rate"),
     (["broadcast", "a", "--max-upload", "99999999G"], "is no rate"),
     (["broadcast", "a", "--chunk-size", "1000"], "multiple of 188"),
+    (["broadcast", "a", "--chunk-size", "1000"], "or variable"),
+    (["broadcast", "a", "--chunk-size", "variable", "--addressing", "byte-ranges-64"], "exclude each other"),
+    (["seed", "a", "--chunk-size", "variable"], "which all its chunks have"),
     (["broadcast", "a", "--integrity", "merkle"], "write sign-all"),
     (["broadcast", "a", "--integrity", "unified-merkle:7"], "2, 4, 8, 16 or 32"),
     (["broadcast", "a", "--addressing", "chunks"], "bins-32"),

@@ -65,6 +65,13 @@ struct LinkTests {
     #expect(try Link(text + "&lsa=15") == link)
   }
 
+  @Test func `The link of a stream whose chunks vary in length says all ones`() throws {
+    let text = "ppspp://192.0.2.7:7574/\(id)?cs=4294967295&cam=2&cipm=2&lsa=15&ldw=12000"
+    let link = try Link(text)
+    #expect(link.description == text)
+    #expect(link.chunkSize == WireFormat.variableChunkSize)
+  }
+
   @Test func `A window of all ones keeps everything`() throws {
     let narrow = try Link("ppspp://h:1/\(id)?cipm=2&ldw=4294967295")
     #expect(narrow.window == .max)
@@ -106,6 +113,9 @@ struct LinkTests {
     ("ppspp://h:1/ID?cipm=4", "Sign All"),
     ("ppspp://h:1/ID?cipm=0&lsa=13", "a key for Ed25519"),
     ("ppspp://h:1/ID?cipm=0&mhf=4", "trees of streams"),
+    ("ppspp://h:1/ID?cipm=2&cs=4294967294", "chunks of 1 to 65000"),
+    ("ppspp://h:1/ID?cipm=1&cs=4294967295", "chunks of one size"),
+    ("ppspp://h:1/ID?cipm=2&cam=1&cs=4294967295", "byte ranges (cam=1) cannot"),
     ("ppspp://h:1/ID?cipm=2&cs=0", "chunks of 1 to 65000"),
     ("ppspp://h:1/ID?cipm=2&cs=65001", "chunks of 1 to 65000"),
     ("ppspp://h:1/ID?cipm=2&cs=99999999999999999999", "no number"),

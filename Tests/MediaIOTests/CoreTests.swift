@@ -49,11 +49,29 @@ import Testing
     #expect(chunker.append(packet[...], now: 1_000) == nil)
     #expect(chunker.append(packet[...], now: 5_000_000) == nil)
     #expect(chunker.deadline == 20_001_000)
-    let chunk = chunker.pad()
+    let chunk = chunker.flush()
     #expect(chunk?.bytes.count == 1316)
     #expect(chunk?.bytes.suffix(188) == TransportStream.nullPacket[...])
     #expect(chunker.deadline == nil)
-    #expect(chunker.pad() == nil)
+    #expect(chunker.flush() == nil)
+  }
+
+  @Test func `A chunk of variable length ends with what is there, and the last one is empty`() {
+    for pending in 0..<7 {
+      var chunker = Chunker(size: 1316, isVariable: true)
+      let packet = [UInt8](repeating: 0x47, count: 188)
+      for _ in 0..<pending { #expect(chunker.append(packet[...], now: 0) == nil) }
+      let flushed = chunker.flush()
+      #expect(flushed?.bytes.count == (pending == 0 ? nil : pending * 188))
+      #expect(chunker.flush() == nil && chunker.filler().bytes == TransportStream.nullPacket)
+      for _ in 0..<pending { #expect(chunker.append(packet[...], now: 0) == nil) }
+      let rest = chunker.finish()
+      #expect(rest.map(\.bytes.count) == (pending == 0 ? [0] : [pending * 188, 0]))
+      #expect(rest.map(\.isLast) == (pending == 0 ? [true] : [false, true]))
+    }
+    var chunker = Chunker(size: 376, isVariable: true)
+    #expect(chunker.append(TransportStream.nullPacket[...], now: 0) == nil)
+    #expect(chunker.append(TransportStream.nullPacket[...], now: 0)?.bytes.count == 376)
   }
 
   @Test func `A group that is not full is due after 100 ms, and a full one never`() {
@@ -75,8 +93,9 @@ import Testing
       for pending in 0..<size / 188 {
         var chunker = Chunker(size: size)
         for _ in 0..<pending { #expect(chunker.append(TransportStream.nullPacket[...], now: 0) == nil) }
-        let last = chunker.finish()
-        #expect(last.isLast && last.bytes.count < size)
+        let rest = chunker.finish()
+        let last = rest[0]
+        #expect(rest.count == 1 && last.isLast && last.bytes.count < size)
         #expect(last.bytes.count == (size == 188 ? 0 : max(1, pending) * 188))
       }
     }

@@ -76,6 +76,36 @@ import Testing
     #expect(Double(early) / Double(bytes.count) > 0.35 && Double(early) / Double(bytes.count) < 0.65)
   }
 
+  @Test func `Chunks that vary in length go without filling, and no more of them than was said`() throws {
+    let folder = try TemporaryDirectory()
+    let short = folder.file("short.mp4")
+    try run("ffmpeg", ["-v", "error", "-i", Clips.clock, "-t", "2", "-c", "copy", short])
+    let source = MediaSource(short, options: .init(isVariable: true))
+    try source.open()
+    let rate = try #require(source.declaredBitrate)
+    var chunks: [[UInt8]] = []
+    var last = false
+    let end = source.run { chunk, isEntry, isLast in
+      chunks.append(Array(copying: chunk))
+      #expect(beginsEntry(chunks[chunks.count - 1]) == isEntry)
+      last = isLast
+      return true
+    }
+    #expect(end == .finished && last)
+    #expect(chunks.last == [] && !chunks.dropLast().contains([]))
+    #expect(chunks.allSatisfy { $0.count <= 1316 && $0.count.isMultiple(of: 188) })
+    #expect(Set(chunks.map(\.count)).count > 3, "they do vary")
+    let packets = chunks.flatMap { chunk in stride(from: 0, to: chunk.count, by: 188).map { chunk[$0...] } }
+    #expect(!packets.contains { $0.dropFirst().starts(with: [0x1f, 0xff]) })
+    #expect(try pictures(of: "-", chunks.flatMap(\.self)) == pictures(of: short))
+    let measured = Double(chunks.reduce(0) { $0 + $1.count } * 8) / 2
+    #expect(Double(rate) / measured > 0.6 && Double(rate) / measured < 1.6, "\(rate), measured \(measured)")
+    // The window is that many chunks for each second.
+    let promised = source.chunkRate(bitRate: UInt64(max(measured, Double(rate)))) * 2
+    print("\(chunks.count) chunks of a stream that may have \(promised)")
+    #expect(Double(chunks.count) <= promised && Double(chunks.count) > promised / 4)
+  }
+
   @Test func `Groups of a slow stream are filled up in time, and it decodes all the same`() throws {
     let folder = try TemporaryDirectory()
     let short = folder.file("sound.m4a")

@@ -27,7 +27,7 @@ extension PeerModel {
       parting[number] = chunk
       held[number] = nil
     }
-    keptThisSecond += 1
+    keptThisSecond += UInt64(chunk.payload.count)
   }
 
   mutating func publish(_ chunk: Chunk) {

@@ -54,7 +54,7 @@ extension PeerModel {
       if let at = line.owedUntil, at <= now { sayAck(local) }
     }
     guard now >= nextSecond else { return }
-    measured = (measured * 3 + keptThisSecond * UInt64(rules.chunkSize) * 8) / 4
+    measured = (measured * 3 + keptThisSecond * 8) / 4
     keptThisSecond = 0
     nextSecond = now + .seconds(1)
     newcomers = newcomers.filter { now - $0.value.since < .seconds(5) }

@@ -1,6 +1,7 @@
 internal import Glibc
 package import Integrity
 internal import PluginKit
+internal import Swarm
 package import Wire
 
 /// A made-up stream: which chunks there are, and what was published when.
@@ -13,6 +14,7 @@ package final class Broadcast {
   package let publicKey: StreamPublicKey
   /// Bits of payload per second.
   package let rate: UInt64
+  /// Bytes of a chunk, or `WireFormat.variableChunkSize`: then they have 1 byte to as many as may be.
   package let chunkSize: Int
   package let firstChunk: UInt64
   /// Every so many chunks is an entry.
@@ -35,6 +37,8 @@ package final class Broadcast {
   }
 
   private let seed: UInt64
+  /// The most bytes of a chunk.
+  private let longest: Int
   private static let entryMarker: UInt8 = 0xE7
 
   /// A stream that the Ed25519 key of `seed` signs, unless another key is given.
@@ -53,9 +57,12 @@ package final class Broadcast {
     self.rate = rate
     self.chunkSize = chunkSize
     self.integrity = integrity
-    chunksPerSignature = UnifiedMerkle.width(chunksPerSecond: Double(rate) / Double(chunkSize * 8))
+    let isVariable = chunkSize == WireFormat.variableChunkSize
+    longest = isVariable ? PeerConfiguration.longestVariableChunk : chunkSize
+    let usual = isVariable ? (1 + longest) / 2 : chunkSize
+    chunksPerSignature = UnifiedMerkle.width(chunksPerSecond: Double(rate) / Double(usual * 8))
     self.firstChunk = firstChunk ?? (integrity == .unifiedMerkleTree ? UInt64(chunksPerSignature) : 1)
-    let nanoseconds = Int64(UInt64(chunkSize) * 8_000_000_000 / rate)
+    let nanoseconds = Int64(UInt64(usual) * 8_000_000_000 / rate)
     interval = .nanoseconds(nanoseconds)
     entryDistance = UInt64(max(1, entryEvery.nanoseconds / nanoseconds))
     if let key {
@@ -74,20 +81,23 @@ package final class Broadcast {
     return unsafe payload.unsafeLoad(as: UInt8.self) == entryMarker
   }
 
-  /// Makes the next chunk; the last one is short.
+  /// Makes the next chunk; the last one is short, and empty where sizes vary.
   package func publish(isLast: Bool = false, now: Duration) -> Published {
     let chunk = firstChunk + UInt64(published.count)
-    let isEntry = (chunk - firstChunk).isMultiple(of: entryDistance)
     var random = RandomSource(seed: seed ^ chunk &* 0xD134_2543_DE82_EF95)
     var payload: [UInt8] = []
-    let size = isLast ? chunkSize / 2 : chunkSize
+    var size = isLast ? chunkSize / 2 : chunkSize
+    if chunkSize == WireFormat.variableChunkSize {
+      size = isLast ? 0 : Int.random(in: 1...longest, using: &random)
+    }
+    let isEntry = size > 0 && (chunk - firstChunk).isMultiple(of: entryDistance)
     payload.reserveCapacity(size + 8)
     while payload.count < size {
       let word = random.next()
       unsafe withUnsafeBytes(of: word) { unsafe payload.append(contentsOf: $0) }
     }
     payload.removeLast(payload.count - size)
-    payload[0] = isEntry ? Self.entryMarker : 0x47
+    if size > 0 { payload[0] = isEntry ? Self.entryMarker : 0x47 }
     let made = Published(chunk: chunk, time: now, isEntry: isEntry, payload: payload)
     published.append(made)
     hasEnded = isLast

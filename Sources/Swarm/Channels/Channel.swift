@@ -181,8 +181,6 @@ struct Channel {
     return theirWindow == .max || highest - min(chunk, highest) < theirWindow
   }
 
-  var queuedBytes: Int { (urgent.count + queue.count) * CongestionControl.segment }
-
   /// Which of some chunks, not many, wait to be sent or were sent since a time and not acknowledged.
   func underWay(_ chunks: ChunkRange, since: Duration) -> [Bool] {
     var found = [Bool](repeating: false, count: chunks.count)

@@ -179,7 +179,7 @@ extension Peer {
     signature: RawSpan,
     note: UInt64
   ) {
-    guard mayTake(index, chunk, sent: sent, note: note) else { return }
+    guard mayTake(index, chunk, payload, sent: sent, note: note) else { return }
     guard verifier?.verify(chunk: chunk, timestamp: timestamp, signature: signature, payload: payload) == true
     else {
       lied(index)
@@ -211,7 +211,7 @@ extension Peer {
     payload: RawSpan,
     note: UInt64
   ) {
-    guard mayTake(index, chunk, sent: sent, note: note) else { return }
+    guard mayTake(index, chunk, payload, sent: sent, note: note) else { return }
     admit(
       index,
       chunk,
@@ -232,8 +232,14 @@ extension Peer {
     )
   }
 
-  /// Whether a chunk is one that we want; the same once more, too late or beyond the end is counted.
-  mutating func mayTake(_ index: Int, _ chunk: UInt64, sent: UInt64, note: UInt64) -> Bool {
+  /// Whether a chunk is one that we want; the same once more, too late, beyond the end or too long is counted.
+  mutating func mayTake(
+    _ index: Int,
+    _ chunk: UInt64,
+    _ payload: RawSpan,
+    sent: UInt64,
+    note: UInt64
+  ) -> Bool {
     if window.contains(chunk) {
       counters.duplicate += 1
       channels[index].lastProgress = now
@@ -249,7 +255,7 @@ extension Peer {
       counters.late += 1
       return false
     }
-    guard chunk <= lastChunk ?? lastNumber else {
+    guard chunk <= lastChunk ?? lastNumber, payload.byteCount <= configuration.chunkLimit else {
       // Whoever passes it on need not have seen the end.
       counters.rejected += 1
       return false
@@ -267,9 +273,8 @@ extension Peer {
     signature: RawSpan,
     note: UInt64
   ) {
-    let isLast = payload.byteCount < configuration.chunkSize
-    if isLast {
-      // Only the last chunk is short: a source that signs on behind it contradicts itself.
+    if configuration.endsStream(payload.byteCount) {
+      // Only the last chunk is such: a source that signs on behind it contradicts itself.
       guard chunk >= window.newest ?? 0 else {
         counters.rejected += 1
         return
@@ -328,7 +333,8 @@ extension Peer {
       if counters.firstChunkMilliseconds == nil { counters.firstChunkMilliseconds = now / .milliseconds(1) }
     }
     if let read = nextRead, chunk < read { counters.late += 1 }
-    chunksThisSecond += 1
+    bytesThisSecond += UInt64(payload.byteCount)
+    if configuration.hasVariableChunks { usualLength += (Double(payload.byteCount) - usualLength) / 64 }
     if let last = lastArrival {
       chunkInterval = (chunkInterval * 7 + min(now - last, .seconds(1))) / 8
     }

@@ -92,7 +92,7 @@ extension Peer {
       return false
     }
     let elapsed = Double(max(0, Int64(bitPattern: signed &- last))) / 4_294_967_296
-    let perSecond = Double(streamRate) / Double(configuration.chunkSize * 8)
+    let perSecond = Double(streamRate) / (usualLength * 8)
     return Double(later - next) > perSecond * 4 * (elapsed + 1)
   }
 
@@ -109,8 +109,11 @@ extension Peer {
 
   /// The root hash under which a stream that has ended can be served for good, byte for byte as it was put out.
   ///
-  /// Only of a stream under a Unified Merkle Tree of which nothing was left out (RFC 7574, section 6.1.2.1).
-  public var recordingRoot: RootHash? { lastChunk == nil ? nil : unified?.root }
+  /// Only of a stream under a Unified Merkle Tree of which nothing was left out (RFC 7574, section 6.1.2.1), and whose
+  /// chunks are of one size: a place in content is found by its chunk's number.
+  public var recordingRoot: RootHash? {
+    lastChunk == nil || configuration.hasVariableChunks ? nil : unified?.root
+  }
 
   private mutating func noteRead(_ chunk: UInt64) {
     unified?.record(chunk, isLast: chunk == lastChunk)

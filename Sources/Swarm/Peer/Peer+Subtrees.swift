@@ -49,7 +49,9 @@ extension Peer {
 
   /// DATA of a stream without a signature for each chunk.
   mutating func readProvenData(_ index: Int, _ chunk: UInt64, sent: UInt64, payload: RawSpan, note: UInt64) {
-    guard mayTake(index, chunk, sent: sent, note: note), let hashes = channels[index].hashes else { return }
+    guard mayTake(index, chunk, payload, sent: sent, note: note), let hashes = channels[index].hashes else {
+      return
+    }
     switch unified?.subtrees.verify(chunk, payload, hashes) {
     case .genuine:
       guard let timestamp = unified?.subtrees[chunk]?.timestamp else { return }

@@ -174,8 +174,8 @@ extension Peer {
 
   private mutating func everySecond() {
     nextSecond = now + .seconds(1)
-    measuredRate = (measuredRate * 3 + chunksThisSecond * UInt64(configuration.chunkSize) * 8) / 4
-    chunksThisSecond = 0
+    measuredRate = (measuredRate * 3 + bytesThisSecond * 8) / 4
+    bytesThisSecond = 0
     banned.removeAll { $0.until <= now }
     reviewPlain()
     forgetParked()
@@ -201,7 +201,7 @@ extension Peer {
         channel.peer,
         LinkSample(
           roundTrip: channel.congestion.roundTrip ?? .zero,
-          queuedBytes: channel.queuedBytes,
+          queuedBytes: Int(Double(channel.urgent.count + channel.queue.count) * usualDatagram),
           rate: channel.congestion.rate,
           loss: Double(channel.repairsFrom) / Double(max(channel.chunksFrom, 1)),
           isStarved: channel.lateSince > 0

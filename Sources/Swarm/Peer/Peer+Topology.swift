@@ -69,7 +69,7 @@ extension Peer {
       window: window.state,
       stream: StreamProperties(
         rate: copyRate,
-        chunkSize: configuration.chunkSize,
+        chunkSize: configuration.chunkLimit,
         stripes: descriptor?.stripes ?? 1
       ),
       held: window.held.ranges,

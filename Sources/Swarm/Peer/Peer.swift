@@ -83,7 +83,9 @@ public struct Peer {
   var blockedUntil: Duration?
   var nextSecond: Duration
   var measuredRate: UInt64 = 0
-  var chunksThisSecond: UInt64 = 0
+  var bytesThisSecond: UInt64 = 0
+  /// Bytes of a chunk: the size of all, or where it varies the mean of the last ones, at first half of the most.
+  var usualLength: Double
 
   // Sending within the upload that was given.
   var upload: UploadShare
@@ -107,6 +109,8 @@ public struct Peer {
     self.now = now
     began = now
     upload = UploadShare(configuration.capacity, now: now)
+    usualLength =
+      configuration.hasVariableChunks ? Double(configuration.chunkLimit) / 2 : Double(configuration.chunkSize)
     nextSecond = now + .seconds(1)
     do throws(IntegrityError) {
       verifier = try Self.verifier(configuration)
@@ -128,7 +132,7 @@ public struct Peer {
     extendedFormat = extended
     window = ChunkWindow(
       size: content == nil ? configuration.window : 1,
-      chunkSize: configuration.chunkSize,
+      chunkSize: configuration.chunkLimit,
       signatureLength: unified == nil ? plainFormat.signatureLength : 0
     )
     random = configuration.seed.map { .seeded(RandomSource(seed: $0)) } ?? .system
@@ -230,7 +234,7 @@ public struct Peer {
     settle()
   }
 
-  /// Bytes of every chunk but the last.
+  /// Bytes of every chunk but the last, or ``WireFormat/variableChunkSize``.
   public var chunkSize: Int { configuration.chunkSize }
 
   /// Whether a datagram to this channel is for this peer.
@@ -239,7 +243,7 @@ public struct Peer {
   /// Signs a chunk, where the swarm protects its chunks, and sends it on its way.
   ///
   /// `chunk` must be a number that the key has never signed; `isLast` ends the stream, and such a chunk must be
-  /// shorter than the others (RFC 7574, section 8.6).
+  /// shorter than the others (RFC 7574, section 8.6), or empty where their sizes vary.
   public mutating func publish(
     chunk: UInt64,
     payload: RawSpan,
@@ -250,15 +254,17 @@ public struct Peer {
     self.now = now
     guard let signer else { throw .noKey }
     guard lastChunk == nil else { throw .streamEnded }
-    let limit = configuration.chunkSize
-    guard payload.byteCount <= limit, !isLast || payload.byteCount < limit else {
-      throw .chunkTooLong(bytes: payload.byteCount, limit: isLast ? limit - 1 : limit)
+    let longestLast = configuration.hasVariableChunks ? 0 : configuration.chunkSize - 1
+    let limit = isLast ? longestLast : configuration.chunkLimit
+    guard payload.byteCount <= limit else {
+      throw .chunkTooLong(bytes: payload.byteCount, limit: limit)
     }
+    let ends = configuration.endsStream(payload.byteCount)
     guard chunk >= window.first, !window.contains(chunk) else { throw .chunkPublished(chunk) }
     if unified != nil {
       if expected == nil { begin(at: chunk) }
       do throws(IntegrityError) {
-        if payload.byteCount < limit { lastChunk = chunk }
+        if ends { lastChunk = chunk }
         try publishInTree(chunk, payload, isEntry: isEntry, isLast: lastChunk != nil)
       } catch { throw .integrity(error) }
       settle()
@@ -273,7 +279,7 @@ public struct Peer {
     }
     counters.inputBytes &+= UInt64(payload.byteCount)
     if expected == nil { begin(at: chunk) }
-    if payload.byteCount < limit { lastChunk = chunk }
+    if ends { lastChunk = chunk }
     let made = signature
     unsafe keep(
       chunk,
@@ -390,9 +396,8 @@ public struct Peer {
   /// Bits per second that the stream takes, as declared or as it comes, whichever is more.
   var streamRate: UInt64 { max(descriptor?.rate ?? 0, measuredRate) }
 
-  /// Bits per second that one copy of the stream takes on the wire, with what proves its chunks, as it was declared.
-  public var copyRate: UInt64 {
-    let chunk = configuration.chunkSize
+  /// Bytes that a chunk usually takes on the wire, with what proves it.
+  var usualDatagram: Double {
     let proof =
       switch configuration.integrity {
       case .signAll: plainFormat.signedIntegritySize
@@ -400,9 +405,14 @@ public struct Peer {
         plainFormat.integritySize + plainFormat.signedIntegritySize / configuration.chunksPerSignature
       case .none, .merkleTree: 0
       }
-    let size = WireFormat.channelSize + proof + plainFormat.dataHeaderSize + chunk
-    let (high, low) = (descriptor?.rate ?? 0).multipliedFullWidth(by: UInt64(size))
-    return high >= UInt64(chunk) ? .max : UInt64(chunk).dividingFullWidth((high, low)).quotient
+    return usualLength + Double(WireFormat.channelSize + proof + plainFormat.dataHeaderSize)
+  }
+
+  /// Bits per second that one copy of the stream takes on the wire, with what proves its chunks, as it was declared.
+  ///
+  /// Where the size of chunks varies, so does this.
+  public var copyRate: UInt64 {
+    UInt64(exactly: (Double(descriptor?.rate ?? 0) * usualDatagram / usualLength).rounded(.down)) ?? .max
   }
 
   /// Bytes per second that a child is not taken below: the stream, its repair, and what it needs to catch up.

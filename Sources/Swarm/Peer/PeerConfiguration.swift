@@ -16,7 +16,7 @@ public struct PeerConfiguration {
   public var merkleHash = MerkleHash.sha256
   /// How many chunks a source signs together under a Unified Merkle Tree: a power of two within `UnifiedMerkle.widths`.
   public var chunksPerSignature = 32
-  /// Bytes of every chunk but the last.
+  /// Bytes of every chunk but the last, or ``WireFormat/variableChunkSize``; content has no variable one.
   public var chunkSize = 1316
   /// How many chunks we keep.
   public var window: UInt64 = 12_000
@@ -65,6 +65,22 @@ public struct PeerConfiguration {
   }
 }
 
+// Chunks of one size, or of any (RFC 7574, sections 7.11 and 8.1).
+extension PeerConfiguration {
+  /// The most bytes of a chunk where sizes vary: seven packets of MPEG-TS, which fit beside their signature.
+  public static let longestVariableChunk = 1316
+
+  var hasVariableChunks: Bool { chunkSize == WireFormat.variableChunkSize }
+
+  /// The most bytes that a chunk has.
+  var chunkLimit: Int { hasVariableChunks ? Self.longestVariableChunk : chunkSize }
+
+  /// Whether a chunk of so many bytes is the last of its stream: a short one, and where sizes vary an empty one.
+  ///
+  /// The RFC has no sign for the end of a stream; section 8.6 allows the last chunk to be shorter than the others.
+  func endsStream(_ length: Int) -> Bool { hasVariableChunks ? length == 0 : length < chunkSize }
+}
+
 /// Why a peer cannot take part, as a sentence.
 public enum SwarmError: Error, CustomStringConvertible {
   case integrity(IntegrityError)
@@ -80,6 +96,8 @@ public enum SwarmError: Error, CustomStringConvertible {
     case .integrity(let error): error.description
     case .topology(let error): error.description
     case .noKey: "only the source publishes chunks, and it needs the stream's key"
+    case .chunkTooLong(let bytes, 0):
+      "a stream whose chunks vary in length ends with an empty one, which a chunk of \(bytes) bytes is not"
     case .chunkTooLong(let bytes, let limit):
       "a chunk of \(bytes) bytes does not fit: this swarm's chunks have at most \(limit)"
     case .chunkPublished(let chunk): "chunk \(chunk) is published already, or older than the window"

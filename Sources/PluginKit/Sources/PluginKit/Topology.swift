@@ -350,7 +350,7 @@ public enum TopologyAction: Hashable, Sendable {
 public struct StreamProperties: Hashable, Sendable {
   /// Bits per second that one copy takes on the wire: the payload and what proves it.
   public var rate: UInt64
-  /// Bytes in a chunk.
+  /// Bytes in a chunk; the most where they vary in length.
   public var chunkSize: Int
   /// How many stripes; chunk `c` belongs to stripe `c mod stripes`.
   public var stripes: Int
