@@ -35,26 +35,44 @@ extension PeerModel {
     keep(chunk)
   }
 
-  func isAsked(_ local: UInt32, _ isAwaited: Bool) -> Bool {
-    lines[local]?.isDialled == true || isAwaited
+  func isAsked(_ local: UInt32, _ number: UInt64) -> Bool {
+    lines[local]?.isDialled == true || awaited.contains(Asked(local: local, number: number))
   }
 
-  mutating func take(_ chunk: Chunk, sent: UInt64, _ local: UInt32, isAwaited: Bool) {
+  /// Whether a chunk is one that is wanted from a channel; one that is here already is acknowledged once more.
+  mutating func mayTake(_ number: UInt64, sent: UInt64, _ local: UInt32) -> Bool {
+    if held[number] != nil {
+      owe(number, sent, local)
+      return false
+    }
+    return isAsked(local, number) && number >= first && number <= lastChunk ?? UInt64(UInt32.max) - 1
+  }
+
+  /// Who says what is false three times is not listened to for ten minutes.
+  mutating func lied(_ local: UInt32) {
+    lines[local]?.lies += 1
+    guard let line = lines[local], line.lies >= 3 else { return }
+    banned[line.origin] = now + .seconds(600)
+    lose(local)
+  }
+
+  /// Whether some chunks may have been signed at a time, by those that are held beside them.
+  func isConsistent(_ timestamp: UInt64, _ chunks: ChunkRange) -> Bool {
+    let below = held.keys.filter { $0 < chunks.lowerBound }.max().flatMap { held[$0]?.timestamp }
+    let above = held.keys.filter { $0 > chunks.upperBound }.min().flatMap { held[$0]?.timestamp }
+    return below ?? 0 <= timestamp && timestamp <= above ?? .max
+  }
+
+  mutating func take(_ chunk: Chunk, sent: UInt64, _ local: UInt32) {
+    guard mayTake(chunk.number, sent: sent, local) else { return }
+    guard isGenuine(chunk) else { return lied(local) }
+    guard isConsistent(chunk.timestamp, chunk.number...chunk.number) else { return }
+    admit(chunk, sent: sent, local)
+  }
+
+  /// A genuine chunk; only the last one of a stream is short.
+  mutating func admit(_ chunk: Chunk, sent: UInt64, _ local: UInt32) {
     let number = chunk.number
-    if held[number] != nil { return owe(number, sent, local) }
-    guard isAsked(local, isAwaited), number >= first, number <= lastChunk ?? UInt64(UInt32.max) - 1 else {
-      return
-    }
-    guard isGenuine(chunk) else {
-      lines[local]?.lies += 1
-      guard let line = lines[local], line.lies >= 3 else { return }
-      banned[line.origin] = now + .seconds(600)
-      return lose(local)
-    }
-    let below = held.keys.filter { $0 < number }.max().flatMap { held[$0]?.timestamp }
-    let above = held.keys.filter { $0 > number }.min().flatMap { held[$0]?.timestamp }
-    if let below, chunk.timestamp < below { return }
-    if let above, chunk.timestamp > above { return }
     if chunk.payload.count < rules.chunkSize {
       guard number >= newest ?? 0 else { return }
       lastChunk = number

@@ -4,10 +4,7 @@ import Wire
 // What the words of others do.
 extension PeerModel {
   /// A datagram for channel `channel`.
-  ///
-  /// `isAwaited` says of a chunk whether this channel is the one that was asked for it last.
-  mutating func hear(_ words: [Word], to channel: UInt32, from address: Address, isAwaited: (UInt64) -> Bool)
-  {
+  mutating func hear(_ words: [Word], to channel: UInt32, from address: Address) {
     guard !hasLeft, !isBanned(address) else { return }
     if channel == 0 { return greet(words, address) }
     if lines[channel] == nil {
@@ -34,6 +31,7 @@ extension PeerModel {
       line.supported = newcomer.supported
       line.isOpen = true
       lines[channel] = line
+      expectMunro(channel)
       consider(channel)
     }
     guard let line = lines[channel], line.origin == address else { return }
@@ -45,11 +43,19 @@ extension PeerModel {
     lines[channel]?.unheard = []
     var signature: (number: UInt64, timestamp: UInt64, signature: [UInt8])?
     mayHaveSent = false
-    var hasChoked = false
+    var hashed: UInt64?
     for word in words {
       if word == .strange { break }
       switch word {
-      case .signature(let number, let timestamp, let bytes): signature = (number, timestamp, bytes)
+      case .hash(let node, let bytes):
+        keepHash(node, bytes, channel)
+        hashed = node.lowerBound
+      case .signature(let chunks, let timestamp, let bytes) where rules.width > 0:
+        readMunro(chunks, timestamp, bytes, channel)
+      case .data(let number, let sent, let payload) where rules.width > 0:
+        takeProven(number, sent: sent, payload, channel)
+      case .signature(let chunks, let timestamp, let bytes):
+        signature = (chunks.lowerBound, timestamp, bytes)
       case .data(let number, let sent, let payload):
         var proof = signature
         if proof?.number == number {
@@ -65,17 +71,18 @@ extension PeerModel {
           payload: payload,
           signature: proof.signature
         )
-        take(chunk, sent: sent, channel, isAwaited: !hasChoked && isAwaited(number))
+        take(chunk, sent: sent, channel)
       case .choke:
         // Who chokes is not waited for any more, even for what follows in the same datagram.
-        hasChoked = true
+        awaited = awaited.filter { $0.local != channel }
         read(word, channel)
       default: read(word, channel)
       }
       guard lines[channel] != nil else { return }
     }
+    if let hashed, !words.contains(.strange) { learn(from: hashed, channel) }
     // A datagram that ends in what cannot be read leaves nothing for later ones.
-    if let signature, !words.contains(.strange), isAsked(channel, !hasChoked && isAwaited(signature.number)),
+    if let signature, !words.contains(.strange), isAsked(channel, signature.number),
       held[signature.number] == nil
     {
       lines[channel]?.early.append(signature)
@@ -115,6 +122,7 @@ extension PeerModel {
       lines[local]?.isOpen = true
       lines[local]?.supported = supported
       lines[local]?.nextDial = nil
+      expectMunro(local)
       due[Origin(address: lines[local]?.origin ?? Address(ipv4: 0, port: 0), channel: source), default: []]
         .append(.keepAlive)
       return true

@@ -19,16 +19,25 @@ extension PeerModel {
       if lines[local]?.unheard.count ?? 0 < 3 { lines[local]?.unheard.append(now) }
     }
     if words.isEmpty { return judgeKeepAlive(local, origin) }
+    if rules.width > 0, case .data(let number, let sent, let payload)? = words.last {
+      return judgeProven(number, sent, payload, Array(words.dropLast()), local)
+    }
     var words = words[...]
     while let word = words.popFirst() {
-      if case .signature(let number, let timestamp, let signature) = word,
-        case .data(number, let sent, let payload)? = words.first
+      if case .signature(let chunks, let timestamp, let signature) = word,
+        case .data(chunks.lowerBound, let sent, let payload)? = words.first
       {
         words.removeFirst()
-        let chunk = Chunk(number: number, timestamp: timestamp, payload: payload, signature: signature)
+        let chunk = Chunk(
+          number: chunks.lowerBound,
+          timestamp: timestamp,
+          payload: payload,
+          signature: signature
+        )
         judgeChunk(chunk, sent, local)
       } else if due[origin]?.first == .word(word) {
         due[origin]?.removeFirst()
+        if case .signature(let chunks, _, _) = word, let local { tellMunro(chunks.lowerBound, local) }
       } else {
         judgeChoice(word, local)
       }
@@ -76,7 +85,7 @@ extension PeerModel {
     }
   }
 
-  private mutating func judgeChunk(_ chunk: Chunk, _ sent: UInt64, _ local: UInt32?) {
+  mutating func judgeChunk(_ chunk: Chunk, _ sent: UInt64, _ local: UInt32?) {
     guard let local, let line = lines[local] ?? ended[local], line.isServed else {
       return complain("sends chunk \(chunk.number)", "who gets it is not served")
     }
@@ -90,7 +99,7 @@ extension PeerModel {
     guard let place = wanted.firstIndex(where: { $0.number == chunk.number }) else {
       return complain("sends chunk \(chunk.number) to \(local)", "it did not ask for it, or not any more")
     }
-    if let before = wanted[..<place].first(where: { $0.isCertain && held[$0.number] != nil }) {
+    if let before = wanted[..<place].first(where: { $0.isCertain && mayGo($0.number) }) {
       complain("sends chunk \(chunk.number) to \(local)", "it asked for \(before.number) first")
     }
     // Asked for twice, it may go twice or once.
@@ -130,6 +139,7 @@ extension PeerModel {
           $0.lowerBound <= chunks.lowerBound && chunks.upperBound <= $0.upperBound
         })
       else { return complain("says \(word) to \(local)", "that one has at most \(Self.text(line.possible))") }
+    case .hash, .signature: judgeMunro(word, local)
     case .choke: chokes(local)
     case .unchoke:
       guard line.supported.contains(MessageType.unchoke) else {
@@ -174,8 +184,13 @@ extension PeerModel {
     due = [:]
     parting = [:]
     ended = [:]
+    displaced = [:]
+    awaited = []
     for local in lines.keys.sorted() {
-      lines[local]?.wanted.removeAll { $0.until <= now || held[$0.number] == nil || $0.isWithdrawn }
+      let available = lines[local]?.available ?? []
+      lines[local]?.shown = available
+      let wanted = lines[local]?.wanted.filter { $0.until > now && mayGo($0.number) && !$0.isWithdrawn }
+      lines[local]?.wanted = wanted ?? []
       guard let line = lines[local], line.isOpen else { continue }
       if rules.isCalm, let wanted = line.wanted.first(where: \.isCertain) {
         complain("does not send chunk \(wanted.number)", "\(local) asked for it, and nothing is in the way")
@@ -186,6 +201,7 @@ extension PeerModel {
       {
         complain("does not tell \(local) of chunk \(newest)", "HAVE is at most 100 ms late")
       }
+      if rules.width > 0 { reviewMunro(local) }
       if now - line.sent > .seconds(26) {
         complain("does not keep channel \(local) alive", "something goes every 25 s")
       }

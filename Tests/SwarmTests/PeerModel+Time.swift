@@ -26,6 +26,7 @@ extension PeerModel {
   mutating func lose(_ local: UInt32) {
     guard let line = lines.removeValue(forKey: local) else { return }
     ended[local] = line
+    parked.removeAll { $0.local == local }
     if line.isServed { places.remove(line.origin) }
   }
 
@@ -59,6 +60,7 @@ extension PeerModel {
     nextSecond = now + .seconds(1)
     newcomers = newcomers.filter { now - $0.value.since < .seconds(5) }
     banned = banned.filter { $0.value > now }
+    parked.removeAll { now - $0.since > rules.patience }
   }
 
   /// Whether a channel's silence has lasted long enough to give it up, and by `slack` longer.

@@ -5,7 +5,8 @@ extension PeerModel {
   enum Word: Equatable {
     case handshake(from: UInt32, isRight: Bool, MessageSet)
     case close
-    case signature(UInt64, timestamp: UInt64, [UInt8])
+    case hash(ChunkRange, [UInt8])
+    case signature(ChunkRange, timestamp: UInt64, [UInt8])
     case data(UInt64, sent: UInt64, [UInt8])
     case ack(ChunkRange, delay: UInt64)
     case have(ChunkRange)
@@ -42,7 +43,9 @@ extension PeerModel.Word: CustomStringConvertible {
     switch self {
     case .handshake(let channel, let isRight, _): "HANDSHAKE from \(channel)\(isRight ? "" : ", wrong")"
     case .close: "HANDSHAKE, closing"
-    case .signature(let number, _, let bytes): "SIGNED_INTEGRITY \(number) (\(Self.digits(bytes)))"
+    case .hash(let chunks, let bytes): "INTEGRITY \(PeerModel.text(chunks)) (\(Self.digits(bytes)))"
+    case .signature(let chunks, _, let bytes):
+      "SIGNED_INTEGRITY \(PeerModel.text(chunks)) (\(Self.digits(bytes)))"
     case .data(let number, _, let payload): "DATA \(number) (\(payload.count) bytes, \(Self.digits(payload)))"
     case .ack(let chunks, let delay): "ACK \(PeerModel.text(chunks)) after \(delay) us"
     case .have(let chunks): "HAVE \(PeerModel.text(chunks))"

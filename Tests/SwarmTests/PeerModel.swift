@@ -1,7 +1,7 @@
 import PluginKit
 import Wire
 
-/// What one peer must do at its protocol border when all others are plain RFC 7574 peers, under Sign All.
+/// What one peer must do at its protocol border when all others are plain RFC 7574 peers.
 ///
 /// Written for the tests from the RFC, over sets and lists that are walked each time, with no line of the product. What
 /// must be said is predicted word by word (``due``). Where the RFC leaves a choice (whom to ask, when to send what was
@@ -14,6 +14,8 @@ struct PeerModel {
     var slots = 3
     var window: UInt64 = 64
     var chunkSize = 128
+    /// How many chunks a signature covers under a Unified Merkle Tree; under Sign All each has its own, and this is 0.
+    var width: UInt64 = 0
     /// Bits per second.
     var upload: UInt64 = 0
     var patience: Duration = .seconds(2)
@@ -39,6 +41,11 @@ struct PeerModel {
   struct Origin: Hashable {
     var address: Address
     var channel: UInt32
+  }
+
+  struct Asked: Hashable {
+    var local: UInt32
+    var number: UInt64
   }
 
   struct Newcomer {
@@ -81,6 +88,8 @@ struct PeerModel {
     var available: [ChunkRange] = []
     var possible: [ChunkRange] = []
     var lies = 0
+    /// Hashes that it sent, and that nothing has proven yet, the oldest first.
+    var hashes: [(node: ChunkRange, hash: [UInt8])] = []
     var early: [(number: UInt64, timestamp: UInt64, signature: [UInt8])] = []
     var isChokingUs = false
 
@@ -91,6 +100,9 @@ struct PeerModel {
 
     var wanted: [Wanted] = []
     var lastSent: [UInt64: Duration] = [:]
+    /// What it had shown to have before this event, and the subtree whose munro it was last sent.
+    var shown: [ChunkRange] = []
+    var munro: UInt64?
     var wantsHaves = false
     var told: UInt64?
     var toldAt: Duration?
@@ -98,14 +110,23 @@ struct PeerModel {
 
   let rules: Rules
   var now: Duration = .zero
-  /// Whether the stream's key made this chunk.
+  /// Whether the stream's key made this chunk, or munro.
   let isGenuine: (Chunk) -> Bool
+  let isSigned: (Munro) -> Bool
   var held: [UInt64: Chunk] = [:]
   /// What was held until this event, and may have been sent before it went.
   var parting: [UInt64: Chunk] = [:]
   /// When the first of all chunks was held.
   var heldSince: Duration?
   var lastChunk: UInt64?
+  /// Under a Unified Merkle Tree: what is known of subtrees, by their places, and chunks whose hashes are missing.
+  var subtrees: [UInt64: SubtreeModel] = [:]
+  /// Those that were known until this event.
+  var displaced: [UInt64: SubtreeModel] = [:]
+  var newestSubtree: UInt64?
+  var parked: [Parked] = []
+  /// Who had been asked for which chunk last before this event.
+  var awaited: Set<Asked> = []
   var lines: [UInt32: Line] = [:]
   /// Those that were open until this event, and may have been spoken to before.
   var ended: [UInt32: Line] = [:]
@@ -123,11 +144,17 @@ struct PeerModel {
   /// The first thing in which the peer is not as the model.
   private(set) var difference: Difference?
 
-  init(_ rules: Rules, began: Duration = .zero, isGenuine: @escaping (Chunk) -> Bool) {
+  init(
+    _ rules: Rules,
+    began: Duration = .zero,
+    isGenuine: @escaping (Chunk) -> Bool,
+    isSigned: @escaping (Munro) -> Bool
+  ) {
     self.rules = rules
     now = began
     nextSecond = began + .seconds(1)
     self.isGenuine = isGenuine
+    self.isSigned = isSigned
   }
 
   /// The peer is, does or leaves out something, and should not.

@@ -7,27 +7,33 @@ import Testing
   private static let count = Scene.isOptimised ? 100_000 : 4000
   private static let seeds: [UInt64] = Scene.isOptimised ? [1, 2, 3, 4, 5] : [1, 2]
 
-  @Test(arguments: seeds)
-  func `agree when it makes the stream and can send at once`(seed: UInt64) throws {
-    try compare(PeerModel.Rules(isSource: true, upload: 1 << 40, isCalm: true), seed: seed)
+  /// Under Sign All, where each chunk has its own signature, and under a Unified Merkle Tree with 8 chunks a signature.
+  private static let runs = seeds.flatMap { seed in [0, 8].map { (width: $0 as UInt64, seed: seed) } }
+
+  @Test(arguments: runs)
+  func `agree when it makes the stream and can send at once`(width: UInt64, seed: UInt64) throws {
+    let rules = PeerModel.Rules(isSource: true, width: width, upload: 1 << 40, isCalm: true)
+    try compare("source without a limit", rules, seed)
   }
 
-  @Test(arguments: seeds)
-  func `agree when it makes the stream and what is asked for has to wait`(seed: UInt64) throws {
-    try compare(PeerModel.Rules(isSource: true, upload: 100_000), seed: seed)
+  @Test(arguments: runs)
+  func `agree when it makes the stream and what is asked for has to wait`(width: UInt64, seed: UInt64) throws
+  {
+    try compare("source", PeerModel.Rules(isSource: true, width: width, upload: 100_000), seed)
   }
 
-  @Test(arguments: seeds)
-  func `agree when it pulls the stream from two others and passes it on`(seed: UInt64) throws {
-    try compare(PeerModel.Rules(upload: 60_000), seed: seed)
+  @Test(arguments: runs)
+  func `agree when it pulls the stream from two others and passes it on`(width: UInt64, seed: UInt64) throws {
+    try compare("relay", PeerModel.Rules(width: width, upload: 60_000), seed)
   }
 
-  private func compare(_ rules: PeerModel.Rules, seed: UInt64) throws {
+  private func compare(_ role: String, _ rules: PeerModel.Rules, _ seed: UInt64) throws {
+    let name = "\(role), \(rules.width == 0 ? "Sign All" : "Unified Merkle Tree"), seed \(seed)"
     var random = SplitMix64(seed: seed)
     let events = (0..<Self.count).map { _ in random.next() }
     var schedule = try PeerSchedule(rules, seed: seed)
     guard let found = try schedule.run(events) else {
-      print("seed \(seed): peer and model agree over \(Self.count) events, \(rules)")
+      print("\(name): peer and model agree over \(Self.count) events")
       return
     }
     let shortest = try shrink(Array(events.prefix(found.count)), found.difference, rules, seed)
@@ -36,7 +42,7 @@ import Testing
     let last = try schedule.run(shortest)?.difference ?? found.difference
     Issue.record(
       """
-      seed \(seed): after event \(found.count) of \(Self.count), \(rules)
+      \(name): after event \(found.count) of \(Self.count)
         the peer:  \(found.difference.peer)
         the model: \(found.difference.model)
       With \(shortest.count) of these events:

@@ -120,7 +120,8 @@ extension PeerSchedule {
     case .ack(let chunks, let delay): return .ack(chunks, delay: delay)
     case .have(let chunks): return .have(chunks)
     case .signedIntegrity(let chunks, let timestamp, let signature):
-      return .signature(chunks.lowerBound, timestamp: timestamp, copy(signature))
+      return .signature(chunks, timestamp: timestamp, copy(signature))
+    case .integrity(let chunks, let hash): return .hash(chunks, copy(hash))
     case .request(let chunks): return .request(chunks)
     case .cancel(let chunks): return .cancel(chunks)
     case .choke: return .choke

@@ -22,7 +22,13 @@ extension PeerSchedule {
     WireFormat.appendChannel(target, to: &bytes)
     var words: [Word] = []
     for _ in 0..<Int.random(in: 0...3, using: &random) { append(&words, &bytes, &random) }
-    if Int.random(in: 0..<3, using: &random) == 0 { try appendChunk(&words, &bytes, &random) }
+    if Int.random(in: 0..<3, using: &random) == 0 {
+      if rules.width > 0 {
+        try appendProven(&words, &bytes, &random)
+      } else {
+        try appendChunk(&words, &bytes, &random)
+      }
+    }
     if Int.random(in: 0..<150, using: &random) == 0, words.isEmpty {
       WireFormat.appendClosingHandshake(to: &bytes)
       words = [.close]
@@ -50,7 +56,7 @@ extension PeerSchedule {
   func spoil(_ options: inout HandshakeOptions, _ random: inout SplitMix64) -> Bool {
     switch Int.random(in: 0..<60, using: &random) {
     case 0: options.version = 0
-    case 1: options.integrity = .unifiedMerkleTree
+    case 1: options.integrity = rules.width > 0 ? .signAll : .unifiedMerkleTree
     case 2: options.addressing = .bins32
     case 3: options.chunkSize = rules.chunkSize + 1
     case 4: options.signatureAlgorithm = 99
@@ -72,7 +78,8 @@ extension PeerSchedule {
     HandshakeOptions(
       minimumVersion: isInitiator ? 1 : nil,
       swarmID: isInitiator ? key.swarmID.bytes : nil,
-      integrity: .signAll,
+      integrity: rules.width > 0 ? .unifiedMerkleTree : .signAll,
+      merkleHash: rules.width > 0 ? .sha256 : nil,
       signatureAlgorithm: key.algorithm.rawValue,
       addressing: .chunkRanges32,
       discardWindow: rules.window,
@@ -143,7 +150,7 @@ extension PeerSchedule {
         signature: signature.span.bytes,
         to: &bytes
       )
-      words.append(.signature(number, timestamp: timestamp, signature))
+      words.append(.signature(number...number, timestamp: timestamp, signature))
     }
     if kind == 2 || kind == 3 { return }
     var payload = chunk.payload

@@ -32,6 +32,9 @@ struct PeerSchedule {
   let rules: PeerModel.Rules
   let key: StreamKey
   let signer: SignAll.Signer
+  /// What a source has published that is not signed yet.
+  var unsigned: [[UInt8]] = []
+  var firstUnsigned: UInt64 = 0
   let made = Made()
   let format: WireFormat
   var peer: Peer
@@ -47,16 +50,24 @@ struct PeerSchedule {
   /// What happened, for people.
   private(set) var story: [String] = []
 
-  /// Chunks under the stream's key, by signature.
-  final class Made { var chunks: [[UInt8]: PeerModel.Chunk] = [:] }
+  /// What is signed by the stream's key.
+  final class Made {
+    var chunks: [[UInt8]: PeerModel.Chunk] = [:]
+    var munros: Set<PeerModel.Munro> = []
+    var subtrees: [Growth: SubtreeModel] = [:]
+  }
 
   init(_ rules: PeerModel.Rules, seed: UInt64) throws {
     self.rules = rules
     key = try Foe.key()
     signer = try SignAll.Signer(key, addressing: .chunkRanges32)
-    format = WireFormat(signatureLength: key.signatureLength, chunkSize: rules.chunkSize)
+    format = WireFormat(
+      signatureLength: key.signatureLength,
+      hashLength: rules.width > 0 ? 32 : 0,
+      chunkSize: rules.chunkSize
+    )
     peer = try Self.peer(rules, seed: seed)
-    model = PeerModel(rules) { [made] in made.chunks[$0.signature] == $0 }
+    model = Self.model(rules, made)
     for number in 0..<7 as Range<UInt32> {
       nextChannel += 1
       var remote = Remote(address: Address(ipv4: 0x0A01_0001 + number, port: 7), channel: nextChannel)
@@ -68,6 +79,15 @@ struct PeerSchedule {
     begin()
   }
 
+  private static func model(_ rules: PeerModel.Rules, _ made: Made, began: Duration = .zero) -> PeerModel {
+    PeerModel(
+      rules,
+      began: began,
+      isGenuine: { made.chunks[$0.signature] == $0 },
+      isSigned: { made.munros.contains($0) }
+    )
+  }
+
   private static func peer(_ rules: PeerModel.Rules, seed: UInt64, now: Duration = .zero) throws -> Peer {
     try Foe.victim(rules.isSource ? .source : .relay, now: now) { configuration in
       configuration.chunkSize = rules.chunkSize
@@ -75,6 +95,10 @@ struct PeerSchedule {
       configuration.patience = rules.patience
       configuration.seed = seed
       configuration.exchange = .off
+      if rules.width > 0 {
+        configuration.integrity = .unifiedMerkleTree
+        configuration.chunksPerSignature = Int(rules.width)
+      }
       configuration.rate = rules.isCalm ? 1 << 40 : 1_000_000
       configuration.capacity.upload = rules.upload
       configuration.makeTopology = { _, _ in FewSlots(rules.slots) }
@@ -141,8 +165,9 @@ struct PeerSchedule {
   mutating func restart(seed: UInt64) throws {
     note("the peer restarts")
     peer = try Self.peer(rules, seed: seed, now: now)
-    model = PeerModel(rules, began: now) { [made] in made.chunks[$0.signature] == $0 }
+    model = Self.model(rules, made, began: now)
     lastRead = nil
+    unsigned = []
     begin()
   }
 
@@ -175,6 +200,7 @@ struct PeerSchedule {
   mutating func publish(_ random: inout SplitMix64) throws {
     head += Int.random(in: 0..<50, using: &random) == 0 ? 7 : 1
     guard rules.isSource, model.lastChunk == nil else { return }
+    if rules.width > 0 { return try publishInTree(&random) }
     let isLast = Int.random(in: 0..<4000, using: &random) == 0
     let payload = [UInt8](
       repeating: UInt8(truncatingIfNeeded: head),
@@ -226,18 +252,23 @@ struct PeerSchedule {
     if fate > 0 { flying.remove(at: index) }
     guard fate < 18 else { return }
     note("\(datagram.from) to \(datagram.channel): \(datagram.words)")
-    let place = peer.byLocal[datagram.channel]
-    var awaited: Set<UInt64> = []
     for word in datagram.words {
       switch word {
-      case .data(let number, _, _), .signature(let number, _, _):
-        if let place, peer.missing(number)?.source == place { awaited.insert(number) }
+      case .data(let number, _, _): awaits(number, datagram.channel)
+      case .signature(let chunks, _, _): awaits(chunks.lowerBound, datagram.channel)
       default: break
       }
     }
+    for chunk in model.parked { awaits(chunk.number, chunk.local) }
     peer.receive(datagram.bytes.span, from: datagram.from, now: now)
     model.advance(to: now)
-    model.hear(datagram.words, to: datagram.channel, from: datagram.from) { awaited.contains($0) }
+    model.hear(datagram.words, to: datagram.channel, from: datagram.from)
     compare()
+  }
+
+  /// Tells the model whether a channel is the one that was asked for a chunk, which is the peer's choice.
+  private mutating func awaits(_ number: UInt64, _ local: UInt32) {
+    guard let place = peer.byLocal[local], peer.missing(number)?.source == place else { return }
+    model.awaited.insert(PeerModel.Asked(local: local, number: number))
   }
 }

@@ -102,8 +102,8 @@ extension Peer {
       guard let queued = isUrgent ? channels[index].urgent.first : channels[index].queue.first else {
         return nil
       }
-      guard window.contains(queued.chunk), queued.deadline > now else {
-        // Live data is never sent late.
+      guard window.contains(queued.chunk), queued.deadline > now, isProvable(queued.chunk) else {
+        // Live data is never sent late, nor what the other side could not check.
         removeFirst(index, isUrgent)
         counters.late += 1
         channels[index].lateSince += 1

@@ -14,7 +14,8 @@ extension Peer {
   /// A signed munro, whose hash came just before it.
   mutating func readMunro(_ index: Int, _ chunks: ChunkRange, timestamp: UInt64, signature: RawSpan) {
     // Nothing of the state is held here while it changes: a second reference would copy all subtrees.
-    guard let verifier = unified?.verifier, verifier.isMunro(chunks),
+    // A source signs by itself: an old munro of another width would leave no place for its own.
+    guard unified?.signer == nil, let verifier = unified?.verifier, verifier.isMunro(chunks),
       unified?.subtrees.accepts(chunks) == true, unified?.subtrees.contains(chunks.lowerBound) == false,
       mayTeach(index), let hashes = channels[index].hashes, hashes.hash(of: chunks) != nil
     else { return }
@@ -125,6 +126,9 @@ extension Peer {
   }
 
   // MARK: - Sending
+
+  /// Whether others can check a chunk that is held here: the subtrees of chunks far ahead take the place of old ones.
+  func isProvable(_ chunk: UInt64) -> Bool { unified?.subtrees.contains(chunk) ?? true }
 
   /// Appends what a peer lacks to check a chunk to the datagram under way, and ends it where more does not fit.
   ///
