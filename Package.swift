@@ -119,6 +119,11 @@ let package = Package(
       dependencies: ["CAllocations", "COpenSSL", "Integrity", "Wire"],
       swiftSettings: swiftSettings
     ),
+    .executableTarget(
+      name: "LabBenchmarks",
+      dependencies: [pluginKit, "Lab", "Tree"],
+      swiftSettings: swiftSettings
+    ),
 
     .target(name: "Support", path: "Tests/Support", swiftSettings: swiftSettings),
     .target(name: "CAllocations", path: "Tests/CAllocations"),
@@ -130,7 +135,7 @@ let package = Package(
     ),
     tests("JSON5", ["Support", "JSON5"]),
     tests("Swarm", ["Support", pluginKit, "Swarm", "Lab", "Wire", "Integrity", "Tree", "Chain"]),
-    tests("Lab", ["Support", pluginKit, "Lab"]),
+    tests("Lab", ["Support", pluginKit, "Lab", "Swarm", "Integrity", "Tree", "Chain"]),
     tests("Topology", ["Support", pluginKit, "Branching", "Tree", "Chain", "Static"]),
     tests("Net", ["CAllocations", "Support", pluginKit, "Net", "UDP"]),
     tests("Emulator", ["Support", pluginKit, "Emulator", "Lab", "Net"]),

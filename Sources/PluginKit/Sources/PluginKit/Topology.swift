@@ -379,14 +379,19 @@ public struct TopologyContext {
   public let epoch: UInt32
   public let window: WindowState
   public let stream: StreamProperties
-  /// The chunks held, ascending and without overlap.
-  public let held: [ClosedRange<UInt64>]
   /// Deterministic for a given seed.
   public var random: RandomSource
   /// What was said so far, in order.
   public private(set) var actions: [TopologyAction] = []
 
+  private let chunks: Chunks
   private let directory: any PeerDirectory
+
+  /// Where the host looks up what is held.
+  private enum Chunks {
+    case ranges([ClosedRange<UInt64>])
+    case host(any HeldChunks)
+  }
 
   public init(
     now: Duration,
@@ -403,15 +408,47 @@ public struct TopologyContext {
     self.epoch = epoch
     self.window = window
     self.stream = stream
-    self.held = held
+    self.chunks = .ranges(held)
+    self.random = random
+    self.directory = directory
+  }
+
+  /// For a host that looks up what is held only when it is asked.
+  public init(
+    now: Duration,
+    me: Contact,
+    epoch: UInt32,
+    window: WindowState,
+    stream: StreamProperties,
+    chunks: any HeldChunks,
+    random: RandomSource,
+    directory: any PeerDirectory
+  ) {
+    self.now = now
+    self.me = me
+    self.epoch = epoch
+    self.window = window
+    self.stream = stream
+    self.chunks = .host(chunks)
     self.random = random
     self.directory = directory
   }
 
   public mutating func emit(_ action: TopologyAction) { actions.append(action) }
 
+  /// The chunks held, ascending and without overlap.
+  public var held: [ClosedRange<UInt64>] {
+    switch chunks {
+    case .ranges(let ranges): ranges
+    case .host(let host): host.held
+    }
+  }
+
   public func has(_ chunk: UInt64) -> Bool {
-    held.contains { $0.contains(chunk) }
+    switch chunks {
+    case .ranges(let ranges): ranges.contains { $0.contains(chunk) }
+    case .host(let host): host.has(chunk)
+    }
   }
 
   /// How others reach a peer; `nil` for one whose id is not known.
@@ -419,6 +456,13 @@ public struct TopologyContext {
 
   /// The host's number for a peer that a message named.
   public func peer(for contact: Contact) -> PeerRef { directory.peer(for: contact) }
+}
+
+/// Where a host keeps the chunks that it holds.
+public protocol HeldChunks: AnyObject {
+  func has(_ chunk: UInt64) -> Bool
+  /// Ascending and without overlap.
+  var held: [ClosedRange<UInt64>] { get }
 }
 
 /// Where a host keeps the peers that it knows of.
