@@ -74,7 +74,12 @@ let package = Package(
     module("Net", [pluginKit, "CSockets"]),
     module("MediaIO", ["CFFmpeg"]),
     module("Node", [pluginKit, "Swarm", "Wire", "Integrity", "Net", "MediaIO"]),
-    module("Lab", [pluginKit, "JSON5", "Swarm", "Wire", "Integrity"]),
+    .target(
+      name: "Lab",
+      dependencies: [pluginKit, "JSON5", "Swarm", "Wire", "Integrity"],
+      resources: [.embedInCode("Scenarios/Files")],
+      swiftSettings: swiftSettings
+    ),
     module("Emulator", [pluginKit, "Lab", "Net"]),
     .executableTarget(
       name: "NetworkEmulator",

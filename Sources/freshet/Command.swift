@@ -20,7 +20,7 @@ package struct Command: Sendable {
   /// What to type, and what for.
   package let examples: [(line: String, purpose: String)]
 
-  package static let all = [broadcast, join, seed, fetch, inspect, plugins, generateKey] + membership
+  package static let all = [broadcast, join, seed, fetch, inspect, plugins, generateKey] + membership + lab
 
   static let broadcast = Command(
     name: "broadcast",

@@ -19,6 +19,10 @@ enum Freshet {
       case .inspect(let options): try Inspection.run(options, environment: environment)
       case .plugins(let libraries): try say(PluginList.text(Run.plugins(libraries: libraries)))
       case .members(let task): try say(task.run())
+      case .lab(.scenarios(let name)): try say(LabTask.list(name))
+      case .lab(.run(let options)):
+        var run = LabRun(options, try Run.topologies(options.plugins))
+        try say(run.run())
       case .generateKey(let path, let algorithm):
         let key = try StreamKey.create(algorithm, at: path)
         try say(

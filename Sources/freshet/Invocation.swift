@@ -14,6 +14,7 @@ package enum Invocation {
   case plugins(libraries: [String])
   case generateKey(path: String, SignatureAlgorithm)
   case members(MembersTask)
+  case lab(LabTask)
 
   /// Reads the arguments behind the program's own name.
   package init(arguments: [String], environment: [String: String] = [:]) throws(UsageError) {
@@ -64,10 +65,13 @@ package enum Invocation {
     case Command.generateKey.name:
       self = .generateKey(path: try Read.file(values.operands[0]), try values.value(Settings.algorithm))
     default:
-      guard let task = try MembersTask(command, values) else {
+      if let task = try MembersTask(command, values) {
+        self = .members(task)
+      } else if let task = try LabTask(command, values) {
+        self = .lab(task)
+      } else {
         preconditionFailure("\(command.name) is declared and not read")
       }
-      self = .members(task)
     }
   }
 
@@ -92,7 +96,7 @@ package enum Invocation {
     if first.lowercased().hasPrefix("ppspp:") {
       throw UsageError("to watch a link, write: freshet join '\(first)' --play")
     }
-    let names = Command.all.map(\.name) + ["help", "key", "ca", "version"]
+    let names = Command.all.map(\.name) + ["help", "key", "ca", "lab", "version"]
     let guess = Suggestion.phrase(first, among: names)
     throw UsageError(
       "there is no command '\(first)'" + (guess.isEmpty ? "; 'freshet help' lists them" : guess)

@@ -86,6 +86,25 @@ enum Run {
     }
   }
 
+  /// What the Lab needs of the plugins.
+  static func topologies(_ libraries: [String]) throws(UsageError) -> LabTopologies {
+    let plugins = try registry(libraries)
+    let found = plugins.plugins.filter { $0.kind == "topology" }
+    return LabTopologies(
+      make: { name, parameters throws(ParameterError) in
+        do throws(PluginError) {
+          return try plugins.topology(name, parameters)
+        } catch {
+          throw ParameterError(error.description)
+        }
+      },
+      versions: Dictionary(
+        found.map { ($0.manifest.name, $0.manifest.version) },
+        uniquingKeysWith: { first, _ in first }
+      )
+    )
+  }
+
   static func node(
     _ transport: PluginChoice,
     _ plugins: PluginRegistry,

@@ -4,5 +4,8 @@ import CPluginABI
 package enum Version {
   package static let number = "0.1.0"
 
-  package static var text: String { "freshet \(number) (plugin interface \(plugin_abi_generation))\n" }
+  /// The generation of the plugin interface.
+  package static let interface = plugin_abi_generation
+
+  package static var text: String { "freshet \(number) (plugin interface \(interface))\n" }
 }

@@ -27,6 +27,8 @@ package final class Host: Participant {
   package private(set) var seats: [Seat] = []
   /// Changes what the host sends: gives the datagrams that go out instead.
   package var rewrite: ((_ datagram: [UInt8], _ to: Address, _ now: Duration) -> [[UInt8]])?
+  /// Takes what is read, which is not kept in the seat's output then.
+  package var onReading: ((Output.Reading) -> Void)?
   /// Whether discovery answers with the bootstrap addresses.
   package var answersDiscovery = true
   private let identitySeed: UInt64
@@ -182,7 +184,10 @@ package final class Host: Participant {
         )
       )
     }
-    for reading in readings { seats[index].output.append(reading) }
+    for var reading in readings {
+      reading.arrival = endpoint.peers[index].arrival(of: reading.chunk)
+      if let onReading { onReading(reading) } else { seats[index].output.append(reading) }
+    }
   }
 
   private func flush(_ now: Duration, _ send: (_ datagram: [UInt8], _ to: Address) -> Void) {

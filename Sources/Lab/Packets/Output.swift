@@ -3,6 +3,8 @@ package struct Output {
   package struct Reading {
     package var chunk: UInt64
     package var time: Duration
+    /// When it came, in whatever order.
+    package var arrival: Duration?
     /// From the publishing to the reading; nil for a chunk that was never published.
     package var delay: Duration?
     /// How many chunks were given up just before it.

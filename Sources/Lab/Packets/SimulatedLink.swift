@@ -8,6 +8,8 @@ package struct Path: Hashable, Sendable {
   package var jitter: Duration
   /// The part of all datagrams that vanish, 0 to 1.
   package var loss: Double
+  /// How many datagrams vanish in a row on average; 1: whether one vanishes says nothing about the next.
+  package var burst: Double
   /// The part of all datagrams that are overtaken by later ones, 0 to 1.
   package var reordering: Double
   /// How much longer than others such a datagram takes, at most.
@@ -23,6 +25,7 @@ package struct Path: Hashable, Sendable {
     delay: Duration = .milliseconds(1),
     jitter: Duration = .zero,
     loss: Double = 0,
+    burst: Double = 1,
     reordering: Double = 0,
     reorderingDelay: Duration = .milliseconds(20),
     duplication: Double = 0,
@@ -32,6 +35,7 @@ package struct Path: Hashable, Sendable {
     self.delay = delay
     self.jitter = jitter
     self.loss = loss
+    self.burst = burst
     self.reordering = reordering
     self.reorderingDelay = reorderingDelay
     self.duplication = duplication
@@ -55,6 +59,8 @@ package struct SimulatedLink: Sendable {
   /// When the last bit that was accepted leaves.
   private var busyUntil = Duration.zero
   private var lastArrival = Duration.zero
+  /// Whether the last datagram vanished in a burst.
+  private var isLosing = false
 
   package init(_ path: Path, seed: UInt64) {
     self.path = path
@@ -76,7 +82,7 @@ package struct SimulatedLink: Sendable {
       departure += .nanoseconds(Int64(UInt64(byteCount + Self.headers) * 8_000_000_000 / path.rate))
       busyUntil = departure
     }
-    guard !chance(path.loss) else {
+    guard !vanishes() else {
       lost += 1
       return (nil, nil)
     }
@@ -90,6 +96,14 @@ package struct SimulatedLink: Sendable {
     if chance(path.reordering) { return max(arrival, lastArrival) + part(of: path.reorderingDelay) }
     lastArrival = max(lastArrival, arrival)
     return lastArrival
+  }
+
+  /// Two states (Gilbert's model): all is lost in one and nothing in the other, and neither is left every time.
+  private mutating func vanishes() -> Bool {
+    guard path.burst > 1, path.loss > 0, path.loss < 1 else { return chance(path.loss) }
+    isLosing =
+      isLosing ? !chance(1 / path.burst) : chance(min(1, path.loss / (path.burst * (1 - path.loss))))
+    return isLosing
   }
 
   private mutating func chance(_ part: Double) -> Bool {

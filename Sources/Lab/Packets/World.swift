@@ -40,6 +40,8 @@ package final class World {
   /// Datagrams sent and delivered so far.
   package private(set) var sent: UInt64 = 0
   package private(set) var delivered: UInt64 = 0
+  /// Datagrams that vanished because they would have waited too long for their host's uplink.
+  package var overflowed: UInt64 { uplinks.values.reduce(0) { $0 + $1.overflowed } }
   /// How often a participant asked to be woken at a time that had passed.
   package private(set) var restless: UInt64 = 0
   /// What the way from one host to another is like; asked for every datagram, so it may change.

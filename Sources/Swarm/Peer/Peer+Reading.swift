@@ -70,6 +70,11 @@ extension Peer {
     }
   }
 
+  /// When a chunk that is still in the window came.
+  public func arrival(of chunk: UInt64) -> Duration? {
+    window.contains(chunk) ? window.arrival(of: chunk) : nil
+  }
+
   /// How long chunks may lie before output begins without an answer; others may be asked who never answer.
   private static let answerGrace: Duration = .milliseconds(300)
 

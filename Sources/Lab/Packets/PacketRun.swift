@@ -1,0 +1,303 @@
+internal import Integrity
+package import PluginKit
+internal import Swarm
+
+/// A plan at packet fidelity: the product's own peers on a simulated network, datagram by datagram.
+///
+/// Downloads have no limit here, and plugin calls, blame and the split of delays are not counted; the other figures are
+/// those of the engine at chunk fidelity.
+package final class PacketRun {
+  /// Why a plan cannot be run so, as a sentence.
+  package struct Refusal: Error, CustomStringConvertible {
+    package let description: String
+  }
+
+  /// One peer of the plan, while it is there and after.
+  private struct Seat {
+    var host: Host?
+    var hasStarted = false
+    var expected: UInt64 = 0
+    var inTime: UInt64 = 0
+  }
+
+  /// The largest chunk whose datagram fits an Ethernet frame with its signature.
+  private static let chunkLimit = 1316
+  /// How long somebody who says goodbye stays to have it heard.
+  private static let goodbye = Duration.milliseconds(200)
+  /// What stands for no limit, in bits per second.
+  private static let unlimited: UInt64 = 1_000_000_000_000
+
+  private let plan: Plan
+  private let parts: [Composition.Part]
+  /// Which part of the composition each peer has.
+  private var partOf: [Int] = []
+  private let makeTopology: (String, String) throws(ParameterError) -> any Topology
+  private let broadcast: Broadcast
+  private let world: World
+  private var seats: [Seat]
+  private var uploads: [UInt64]
+  private var measurement = Measurement()
+  /// For each peer behind a NAT: whom it has sent something to.
+  private var opened: [Set<Address>?]
+  private var failure: (any Error)?
+
+  /// - Throws: ``Refusal`` for chunks that fit no datagram, `ParameterError` for a topology that cannot be made,
+  ///   `IntegrityError` when there is no key.
+  package init(
+    _ plan: Plan,
+    _ composition: Composition,
+    makeTopology: @escaping (_ name: String, _ parameters: String) throws(ParameterError) -> any Topology
+  ) throws {
+    let stream = plan.scenario.stream
+    guard stream.chunkSize <= Self.chunkLimit else {
+      throw Refusal(
+        description: "chunks of \(stream.chunkSize) bytes fit no datagram: packet fidelity takes at most "
+          + "\(Self.chunkLimit), chunk fidelity any"
+      )
+    }
+    for part in composition.parts { _ = try makeTopology(part.topology, part.parameters) }
+    self.plan = plan
+    self.makeTopology = makeTopology
+    parts = composition.parts
+    broadcast = try Broadcast(
+      seed: plan.seed,
+      rate: stream.rate,
+      chunkSize: stream.chunkSize,
+      entryEvery: stream.entryEvery
+    )
+    world = World(seed: plan.seed)
+    seats = Array(repeating: Seat(), count: plan.peers.count)
+    opened = plan.peers.map { $0.access.nat == .restricted ? [] : nil }
+    // Who is slow sends a tenth of what it claims.
+    uploads = plan.peers.map { $0.behaviour == .slow ? max(1, $0.access.upload / 10) : $0.access.upload }
+    var random = RandomSource(seed: plan.seed ^ 0x7061_636B_6574)
+    partOf = plan.peers.indices.map { peer in
+      var left = peer == 0 ? 0 : random.part()
+      for (index, part) in parts.enumerated() {
+        left -= part.share
+        if left < 0 { return index }
+      }
+      return 0
+    }
+    measurement.timeline = Array(
+      repeating: Measurement.Second(),
+      count: Int((plan.scenario.phases.measure / .seconds(1)).rounded(.up))
+    )
+    prepareWorld()
+    schedule()
+  }
+
+  /// Runs to the end and says what was seen.
+  package func run() throws -> Measurement {
+    world.run(until: plan.scenario.phases.end)
+    if let failure { throw failure }
+    conclude()
+    return measurement
+  }
+
+  /// Lets time pass.
+  package func run(until time: Duration) { world.run(until: time) }
+
+  private func schedule() {
+    let phases = plan.scenario.phases
+    for (index, peer) in plan.peers.enumerated() {
+      world.at(peer.joins) { [unowned self] _ in join(index) }
+      if let goes = peer.goes { world.at(goes) { [unowned self] _ in go(index) } }
+    }
+    for change in plan.changes { world.at(change.at) { [unowned self] _ in apply(change.kind) } }
+    world.at(phases.measured.upperBound) { [unowned self] _ in
+      seats[0].host?.end(at: phases.measured.upperBound)
+      noteDepths()
+    }
+  }
+
+  // MARK: The network
+
+  /// Peer `n` has the address 10.0.0.1 plus `n`.
+  private static func number(_ peer: Int) -> UInt32 { UInt32(peer + 1) }
+
+  private static func peer(_ address: Address) -> Int {
+    let bytes = address.bytes
+    guard bytes.count >= 4 else { return 0 }
+    return Int(UInt32(bytes[1]) << 16 | UInt32(bytes[2]) << 8 | UInt32(bytes[3])) - 1
+  }
+
+  private func prepareWorld() {
+    let weather = plan.scenario.weather
+    world.path = { [unowned self] from, to in
+      let (sender, receiver) = (Self.peer(from), Self.peer(to))
+      if let opened = opened[receiver], !opened.contains(from) { return .cut }
+      return Path(
+        delay: .nanoseconds(plan.latency(sender, receiver)),
+        jitter: weather.jitter,
+        loss: weather.loss,
+        burst: weather.burst
+      )
+    }
+    world.uplink = { [unowned self] from in
+      let sender = Self.peer(from)
+      let rate = uploads[sender]
+      guard rate > 0 else { return nil }
+      return Path(delay: .zero, rate: rate, queue: plan.peers[sender].access.queue)
+    }
+    world.observer = { [unowned self] datagram, from, to, _ in
+      let sender = Self.peer(from)
+      opened[sender]?.insert(to)
+      let bytes = UInt64(datagram.count + SimulatedLink.headers)
+      // Nothing else is as long as a whole chunk.
+      guard datagram.count >= broadcast.chunkSize else {
+        measurement.controlBytes += bytes
+        return
+      }
+      measurement.chunkBytes += bytes
+      if sender == 0 { measurement.sourceChunks += 1 }
+    }
+  }
+
+  private func apply(_ kind: Plan.Change.Kind) {
+    switch kind {
+    case .cut(let members):
+      let cut = Set(members)
+      let addresses = plan.peers.indices.map { Address(ipv4: 0x0A00_0000 + Self.number($0), port: 7574) }
+      world.partition([
+        members.map { addresses[$0] }, addresses.indices.filter { !cut.contains($0) }.map { addresses[$0] },
+      ])
+    case .heal: world.partition([])
+    case .sourceUpload(let rate): uploads[0] = rate
+    }
+  }
+
+  // MARK: Coming and going
+
+  private func join(_ index: Int) {
+    let planned = plan.peers[index]
+    let part = parts[partOf[index]]
+    let isOfFirstPart = partOf[index] == 0
+    let host = Host("peer \(index)", number: Self.number(index), seed: plan.seed) {
+      [makeTopology] name, parameters throws(ParameterError) in
+      // Who has another plugin runs that, whatever the source announces.
+      try isOfFirstPart
+        ? makeTopology(name, parameters) : makeTopology(part.topology, part.parameters)
+    }
+    host.onReading = { [unowned self] reading in read(index, reading) }
+    let source = Address(ipv4: 0x0A00_0000 + Self.number(0), port: 7574)
+    let stream = plan.scenario.stream
+    do {
+      try behave(host, planned.behaviour)
+      try host.join(broadcast, planned.role, bootstrap: index == 0 ? [] : [source], now: world.now) {
+        $0.window = stream.windowSize
+        $0.patience = stream.deadline
+        $0.capacity = Capacity(
+          upload: planned.access.upload == 0 ? Self.unlimited : planned.access.upload,
+          download: planned.access.download,
+          isReachable: planned.access.nat == .open
+        )
+        $0.topology = part.topology
+        $0.topologyParameters = part.parameters
+      }
+    } catch {
+      failure = failure ?? error
+      return
+    }
+    seats[index].host = host
+    if index > 0 { measurement.joins += 1 }
+    world.add(host)
+  }
+
+  private func behave(_ host: Host, _ behaviour: Behaviour) throws(IntegrityError) {
+    switch behaviour {
+    case .honest, .slow: return
+    case .liar:
+      let liar = try Liar(.alterPayload, against: broadcast)
+      host.rewrite = { liar.rewrite($0, to: $1, now: $2) }
+    case .freeRider:
+      let size = broadcast.chunkSize
+      host.rewrite = { datagram, _, _ in datagram.count >= size ? [] : [datagram] }
+    }
+  }
+
+  private func go(_ index: Int) {
+    guard let host = seats[index].host else { return }
+    guard plan.peers[index].isGraceful else {
+      leave(index)
+      return
+    }
+    host.leave(now: world.now)
+    world.poke(host.address)
+    world.at(world.now + Self.goodbye) { [unowned self] _ in leave(index) }
+  }
+
+  private func leave(_ index: Int) {
+    guard let host = seats[index].host else { return }
+    count(host)
+    world.remove(host.address)
+    seats[index].host = nil
+  }
+
+  // MARK: What is seen
+
+  private func read(_ index: Int, _ reading: Output.Reading) {
+    guard index > 0 else { return }
+    if reading.isEntry, !seats[index].hasStarted {
+      seats[index].hasStarted = true
+      measurement.starts.add((reading.time - plan.peers[index].joins).nanoseconds)
+    }
+    guard let made = broadcast[reading.chunk], isExpected(index, made.time) else { return }
+    let delay = (reading.arrival ?? reading.time) - made.time
+    measurement.delays.add(delay.nanoseconds)
+    guard delay <= plan.scenario.stream.deadline else {
+      measurement.late += 1
+      return
+    }
+    measurement.inTime += 1
+    seats[index].inTime += 1
+    measurement.timeline[second(made.time)].inTime += 1
+  }
+
+  private func second(_ time: Duration) -> Int {
+    Int((time - plan.scenario.phases.measured.lowerBound) / .seconds(1))
+  }
+
+  /// Whether a chunk of that time counts at a peer: it is there all the time until the deadline.
+  private func isExpected(_ index: Int, _ time: Duration) -> Bool {
+    let phases = plan.scenario.phases
+    let deadline = time + plan.scenario.stream.deadline
+    return phases.measured.contains(time) && deadline <= phases.end && plan.peers[index].joins <= time
+      && plan.peers[index].goes.map { $0 > deadline } ?? true
+  }
+
+  private func noteDepths() {
+    for seat in seats {
+      guard let depth = seat.host?.statistics(now: world.now).depth, depth < 1 << 16 else { continue }
+      while measurement.depths.count <= depth { measurement.depths.append(0) }
+      measurement.depths[depth] += 1
+    }
+  }
+
+  private func count(_ host: Host) {
+    let statistics = host.statistics(now: world.now)
+    measurement.arrivals += statistics.chunksIn + statistics.duplicate
+    measurement.duplicates += statistics.duplicate
+    measurement.repaired += statistics.repaired
+    measurement.rejected += statistics.rejected
+  }
+
+  private func conclude() {
+    for seat in seats { if let host = seat.host { count(host) } }
+    let times = broadcast.published.map(\.time).filter(plan.scenario.phases.measured.contains)
+    for index in plan.peers.indices.dropFirst() {
+      for time in times where isExpected(index, time) {
+        seats[index].expected += 1
+        measurement.timeline[second(time)].expected += 1
+      }
+      measurement.expected += seats[index].expected
+    }
+    measurement.overflowed = world.overflowed
+    measurement.published = UInt64(broadcast.published.count)
+    measurement.neverStarted = measurement.joins - min(measurement.joins, measurement.starts.count)
+    measurement.peerParts = seats.dropFirst().compactMap { seat in
+      seat.expected == 0 ? nil : Float(seat.inTime) / Float(seat.expected)
+    }.sorted()
+    measurement.trace = world.trace
+  }
+}

@@ -1,0 +1,81 @@
+package import PluginKit
+
+/// Scenario × compositions × seeds: what one command runs.
+package struct Experiment: Sendable {
+  /// How closely the world is simulated.
+  package enum Fidelity: String, Hashable, Sendable, CaseIterable {
+    /// Plugins alone over a link model: fast.
+    case chunk
+    /// The product's own peers, datagram by datagram.
+    case packet
+  }
+
+  package typealias MakeTopology =
+    @Sendable (_ name: String, _ parameters: String) throws(ParameterError) -> any Topology
+
+  /// One run, by its place in ``compositions`` and its seed.
+  package struct Job: Hashable, Sendable {
+    package var composition: Int
+    package var seed: UInt64
+  }
+
+  package var scenario: Scenario
+  package var compositions: [Composition]
+  package var seeds: ClosedRange<UInt64>
+  package var fidelity: Fidelity
+
+  package init(
+    scenario: Scenario,
+    compositions: [Composition],
+    seeds: ClosedRange<UInt64>,
+    fidelity: Fidelity = .chunk
+  ) {
+    self.scenario = scenario
+    self.compositions = compositions
+    self.seeds = seeds
+    self.fidelity = fidelity
+  }
+
+  /// All runs; each seed with every composition before the next seed, so that what is finished early can be compared.
+  package var jobs: [Job] {
+    seeds.flatMap { seed in compositions.indices.map { Job(composition: $0, seed: seed) } }
+  }
+
+  /// Does one run; the same for the same job, wherever and beside whatever it runs.
+  ///
+  /// `goesOn` hears, every second of virtual time, which part is done, and says whether to go on.
+  ///
+  /// - Returns: what it showed; nil when it was broken off.
+  /// - Throws: why the composition cannot run in this world, as a sentence.
+  package func run(
+    _ job: Job,
+    makeTopology: @escaping MakeTopology,
+    goesOn: (_ part: Double) -> Bool
+  ) throws -> ReportLine.Run? {
+    let plan = Plan(scenario, seed: job.seed)
+    let composition = compositions[job.composition]
+    guard goesOn(0) else { return nil }
+    let measurement: Measurement
+    switch fidelity {
+    case .chunk:
+      var world = try ChunkWorld(plan, composition, makeTopology: makeTopology)
+      guard advance(goesOn, { world.run(until: $0) }) else { return nil }
+      measurement = world.run()
+    case .packet:
+      let world = try PacketRun(plan, composition, makeTopology: makeTopology)
+      guard advance(goesOn, { world.run(until: $0) }) else { return nil }
+      measurement = try world.run()
+    }
+    return ReportLine.Run(seed: job.seed, measurement: measurement, bound: ReportLine.Bound(Bounds(plan)))
+  }
+
+  private func advance(_ goesOn: (_ part: Double) -> Bool, _ run: (Duration) -> Void) -> Bool {
+    var time = Duration.zero
+    while time < scenario.phases.end {
+      time += .seconds(1)
+      run(min(time, scenario.phases.end))
+      guard goesOn(min(1, time / scenario.phases.end)) else { return false }
+    }
+    return true
+  }
+}

@@ -1,0 +1,72 @@
+extension ReportLine.Run {
+  /// All that a run showed, as one JSON object on one line.
+  ///
+  /// Times are in nanoseconds, `delays` and `starts` are pairs of a time and of how many did not exceed it; `timeline` has
+  /// a pair for each second: expected and in time.
+  package func json(composition: String, fidelity: Experiment.Fidelity) -> String {
+    let seen = measurement
+    let fields: [(String, String)] = [
+      ("composition", composition.json), ("seed", String(seed)), ("fidelity", fidelity.rawValue.json),
+      ("trace", seen.trace.hexadecimal.json), ("expected", String(seen.expected)),
+      ("in_time", String(seen.inTime)), ("late", String(seen.late)), ("joins", String(seen.joins)),
+      ("never_started", String(seen.neverStarted)), ("arrivals", String(seen.arrivals)),
+      ("duplicates", String(seen.duplicates)), ("chunk_bytes", String(seen.chunkBytes)),
+      ("control_bytes", String(seen.controlBytes)),
+      ("source_chunks", String(seen.sourceChunks)), ("published", String(seen.published)),
+      ("overflowed", String(seen.overflowed)), ("requested", String(seen.requested)),
+      ("repaired", String(seen.repaired)), ("rejected", String(seen.rejected)),
+      ("calls", String(seen.calls)),
+      (
+        "bound",
+        """
+        {"half":\(Self.text(bound.half)),"most":\(Self.text(bound.most)),"all":\(Self.text(bound.all)),\
+        "rate":\(bound.rate.fixed(0))}
+        """
+      ),
+      (
+        "split",
+        """
+        {"deliveries":\(seen.split.deliveries),"serialisation":\(seen.split.serialisation),\
+        "propagation":\(seen.split.propagation),"queue":\(seen.split.queue),"request":\(seen.split.request),\
+        "repair":\(seen.split.repair),"hops":\(seen.split.hops)}
+        """
+      ),
+      (
+        "blame",
+        "{"
+          + Measurement.Blame.allCases.map { "\($0.rawValue.json):\(seen.blame[$0] ?? 0)" }.joined(
+            separator: ","
+          )
+          + "}"
+      ),
+      ("depths", "[" + seen.depths.map { String($0) }.joined(separator: ",") + "]"),
+      ("timeline", Self.pairs(seen.timeline.map { ($0.expected, $0.inTime) })),
+      ("delays", Self.pairs(seen.delays.cumulative.map { (UInt64($0.time), $0.count) })),
+      ("starts", Self.pairs(seen.starts.cumulative.map { (UInt64($0.time), $0.count) })),
+      ("peer_parts", "[" + seen.peerParts.map { Double($0).fixed(4) }.joined(separator: ",") + "]"),
+    ]
+    return "{" + fields.map { "\($0.0.json):\($0.1)" }.joined(separator: ",") + "}"
+  }
+
+  private static func text(_ time: Int64?) -> String { time.map { String($0) } ?? "null" }
+
+  private static func pairs(_ pairs: [(UInt64, UInt64)]) -> String {
+    "[" + pairs.map { "[\($0.0),\($0.1)]" }.joined(separator: ",") + "]"
+  }
+}
+
+extension String {
+  /// In the quotes of JSON.
+  package var json: String {
+    var text = "\""
+    for scalar in unicodeScalars {
+      switch scalar {
+      case "\"", "\\": text += "\\\(scalar)"
+      case _ where scalar.value < 0x20 || scalar.value == 0x7F:
+        text += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
+      default: text.unicodeScalars.append(scalar)
+      }
+    }
+    return text + "\""
+  }
+}

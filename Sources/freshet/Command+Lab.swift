@@ -1,0 +1,129 @@
+internal import Lab
+
+/// The commands of a researcher who compares topologies.
+extension Command {
+  static let lab = [labRun, labScenarios]
+
+  static let labRun = Command(
+    name: "lab run",
+    operands: [
+      Operand(
+        name: "SCENARIO",
+        summary: "One that ships ('freshet lab scenarios'), or a file that ends in .json5"
+      )
+    ],
+    summary: "Simulate topologies side by side in the same worlds",
+    details: """
+      Each composition meets every seed's world: the same peers, places, lives and events. All processors are used, and \
+      the results do not depend on how many there are. They go to a new folder, which can run them again: FOLDER/rerun. \
+      Interrupted, it keeps the runs that are finished.
+      """,
+    options: [
+      Settings.compositions.option, Settings.seeds.option, Settings.fidelity.option, Settings.peers.option,
+      Settings.resultFolder.option, Settings.jobs.option, Settings.plugin.option, Settings.noProgress.option,
+    ],
+    examples: [
+      ("freshet lab run churn --topology tree,chain", "two topologies under churn, 20 seeds each"),
+      (
+        "freshet lab run steady --topology tree:fanout=2,tree:fanout=4 --seeds 5",
+        "one with different parameters"
+      ),
+      (
+        "freshet lab run my.json5 --topology mixed.json5 --fidelity packet",
+        "a world and a mixture of your own"
+      ),
+      ("lab-churn/rerun", "the same runs again; compares what happened in each"),
+    ]
+  )
+
+  static let labScenarios = Command(
+    name: "lab scenarios",
+    operands: [
+      Operand(
+        name: "NAME",
+        summary: "Print this one's file, to begin a scenario of your own",
+        isOptional: true
+      )
+    ],
+    summary: "List the scenarios that ship, or print one",
+    details: "A scenario says what the world is like and what happens in it, whatever topology runs there.",
+    options: [],
+    examples: [("freshet lab scenarios churn > my.json5", "a copy to change")]
+  )
+}
+
+extension Settings {
+  static let compositions = Setting(
+    "topology",
+    "A,B,…",
+    "What to compare: NAME, NAME:p=v,q=w, or FILE.json5 with parts and shares; with commas between them"
+  ) { text throws(UsageError) in text }
+  static let seeds = Setting(
+    "seeds",
+    "N|A-B",
+    default: "20",
+    "How many worlds: N for the seeds 1 to N, A-B for those from A to B",
+    read: Read.seeds
+  )
+  static let fidelity = Setting(
+    "fidelity",
+    "chunk|packet",
+    default: "chunk",
+    "chunk simulates plugins over links, fast; packet the whole peer, datagram by datagram",
+    read: Read.fidelity
+  )
+  static let peers = Setting("peers", "N", "So many peers instead of the scenario's number", read: Read.peers)
+  static let resultFolder = Setting(
+    "output",
+    "FOLDER",
+    "Where to put the results; must not exist. Without it lab-SCENARIO, or lab-SCENARIO-2 and so on",
+    read: Read.file
+  )
+  static let jobs = Setting(
+    "jobs",
+    "N",
+    "So many runs at once; without it as many as there are processors",
+    read: Read.jobs
+  )
+  static let noProgress = Setting("quiet", "Print nothing but the table and what goes wrong")
+}
+
+extension Read {
+  private static let seedLimit: UInt64 = 100_000
+
+  static func seeds(_ text: String) throws(UsageError) -> ClosedRange<UInt64> {
+    let ends = text.split(separator: "-", omittingEmptySubsequences: false).map { number($0) }
+    switch (ends.count, ends.first ?? nil, ends.last ?? nil) {
+    case (1, let count?, _) where 1...seedLimit ~= count: return 1...count
+    case (2, let first?, let last?) where first <= last && last - first < seedLimit: return first...last
+    default:
+      throw UsageError("'\(text)' is no number of seeds: write N for 1 to N, or A-B; at most \(seedLimit)")
+    }
+  }
+
+  static func fidelity(_ text: String) throws(UsageError) -> Experiment.Fidelity {
+    guard let fidelity = Experiment.Fidelity(rawValue: text) else {
+      throw UsageError("'\(text)' is no fidelity: write chunk or packet")
+    }
+    return fidelity
+  }
+
+  static func peers(_ text: String) throws(UsageError) -> Int {
+    guard let count = number(text[...]), 1...UInt64(Scenario.countLimit) ~= count else {
+      throw UsageError("'\(text)' is no number of peers: write 1 to \(Scenario.countLimit)")
+    }
+    return Int(count)
+  }
+
+  static func jobs(_ text: String) throws(UsageError) -> Int {
+    guard let count = number(text[...]), 1...1024 ~= count else {
+      throw UsageError("'\(text)' is no number of runs at once: write 1 to 1024")
+    }
+    return Int(count)
+  }
+
+  /// Digits only.
+  private static func number(_ text: Substring) -> UInt64? {
+    text.utf8.allSatisfy { 0x30...0x39 ~= $0 } ? UInt64(text) : nil
+  }
+}

@@ -1,0 +1,134 @@
+import Lab
+import PluginKit
+import Testing
+
+@testable import Chain
+@testable import Tree
+
+private func topology(_ name: String, _ parameters: String) throws(ParameterError) -> any Topology {
+  switch name {
+  case "tree": try Tree(parameters: Parameters(parameters, declared: Tree.manifest.parameters))
+  case "chain": try Chain(parameters: Parameters(parameters, declared: Chain.manifest.parameters))
+  default: throw ParameterError("there is no topology '\(name)' here")
+  }
+}
+
+private let tree = Composition(name: "tree", parts: [.init("tree", parameters: "fanout=2")])
+
+/// A small world with few chunks.
+private func world(_ count: Int = 6) -> Scenario {
+  Scenario(
+    name: "small",
+    stream: Scenario.Stream(rate: 200_000, deadline: .seconds(1)),
+    source: Access(upload: 800_000),
+    groups: [Scenario.Group(access: Access(upload: 600_000))],
+    count: count,
+    phases: Scenario.Phases(ramp: .seconds(1), settle: .seconds(2), measure: .seconds(5), drain: .seconds(2))
+  )
+}
+
+struct PacketRunTests {
+  @Test func `In a calm world everything comes in time, once, and is counted`() throws {
+    let run = try PacketRun(Plan(world(), seed: 1), tree, makeTopology: topology)
+    let seen = try run.run()
+    // 19 chunks a second for five seconds, to each of six.
+    #expect(seen.expected == 6 * 95)
+    #expect(seen.inTime == seen.expected && seen.late == 0 && seen.delivered == 1)
+    #expect(seen.timeline.map(\.expected) == [114, 114, 114, 114, 114])
+    #expect(
+      seen.timeline
+        == seen.timeline.map { second in
+          var second = second
+          second.inTime = second.expected
+          return second
+        }
+    )
+    #expect(seen.peerParts == [1, 1, 1, 1, 1, 1])
+    #expect(seen.joins == 6 && seen.neverStarted == 0 && seen.starts.count == 6)
+    #expect(seen.depths.first == 1 && seen.depths.reduce(0, +) == 7)
+    #expect(seen.copies < 1.05 && seen.copies >= 1)
+    #expect((0.001...0.3).contains(seen.controlShare))
+    #expect((1.0...3).contains(seen.sourceFactor ?? 0))
+    let least = try #require(seen.delays.quantile(0.01))
+    // One way takes 10 ms at least, and the upload of a chunk 14 ms at the source.
+    #expect(least > 20_000_000 && seen.delays.greatest < 1_000_000_000)
+  }
+
+  @Test func `The same plan is the same run, datagram by datagram`() throws {
+    var scenario = world()
+    scenario.churn = Churn(life: .exponential(mean: .seconds(4)), graceful: 0.5)
+    scenario.weather = Weather(loss: 0.02, burst: 2, jitter: .milliseconds(2))
+    let traces = try [1, 1, 2].map { seed in
+      try PacketRun(Plan(scenario, seed: seed), tree, makeTopology: topology).run().trace
+    }
+    #expect(traces[0] == traces[1] && traces[0] != traces[2])
+  }
+
+  @Test func `What happens in the plan happens to the peers`() throws {
+    var scenario = world(8)
+    // Where uploads suffice for everything, nothing but the plan shows.
+    scenario.source.upload = 0
+    scenario.groups[0].access.upload = 0
+    scenario.phases.measure = .seconds(11)
+    scenario.happenings = [
+      Scenario.Happening(at: .seconds(4), .partition(part: 0.5, for: .seconds(3))),
+      Scenario.Happening(at: .seconds(11), .crash(part: 0.5)),
+    ]
+    let seen = try PacketRun(Plan(scenario, seed: 1), tree, makeTopology: topology).run()
+    // Nineteen chunks a second for eight peers, of whom four are cut off for three seconds.
+    let inTime = seen.timeline.map(\.inTime)
+    #expect(seen.timeline[..<7].allSatisfy { $0.expected == 152 })
+    #expect(inTime[0] == 152 && inTime[1] <= 90 && inTime[2] <= 76)
+    #expect(inTime[5] == 152 && inTime[6] == 152)
+    #expect(seen.timeline[8...].allSatisfy { $0.expected == 76 })
+    #expect(inTime[10] == 76)
+    #expect(seen.depths.reduce(0, +) == 5)
+  }
+
+  @Test func `Lies are found out, and who passes nothing on is gone around`() throws {
+    var scenario = world(8)
+    scenario.groups = [
+      Scenario.Group(share: 0.75, access: Access(upload: 800_000)),
+      Scenario.Group(share: 0.25, access: Access(upload: 800_000), behaviour: .liar),
+    ]
+    let seen = try PacketRun(Plan(scenario, seed: 2), tree, makeTopology: topology).run()
+    #expect(seen.rejected > 0)
+    #expect(seen.delivered > 0.5)
+  }
+
+  @Test func `Peers behind a NAT get the stream, and nobody reaches them unasked`() throws {
+    var scenario = world(8)
+    scenario.groups = [Scenario.Group(access: Access(upload: 800_000, nat: .restricted))]
+    scenario.source = Access(upload: 3_000_000)
+    let seen = try PacketRun(Plan(scenario, seed: 2), tree, makeTopology: topology).run()
+    #expect(seen.delivered > 0)
+    #expect(seen.joins == 8)
+  }
+
+  @Test func `What cannot be run is one sentence`() {
+    var scenario = world()
+    scenario.stream.chunkSize = 8192
+    #expect(throws: PacketRun.Refusal.self) {
+      try PacketRun(Plan(scenario, seed: 1), tree, makeTopology: topology)
+    }
+    #expect(throws: ParameterError.self) {
+      try PacketRun(
+        Plan(world(), seed: 1),
+        Composition(name: "x", parts: [.init("x")]),
+        makeTopology: topology
+      )
+    }
+  }
+
+  @Test func `Bursts lose as much as single losses, in a row`() {
+    for burst in [1.0, 4] {
+      var link = SimulatedLink(Path(loss: 0.1, burst: burst), seed: 5)
+      let lost = (0..<100_000).map { link.send(byteCount: 100, now: .milliseconds($0)).first == nil }
+      let share = Double(lost.count { $0 }) / 100_000
+      let rows = zip([false] + lost, lost).count { !$0 && $1 }
+      #expect(abs(share - 0.1) < 0.01)
+      let length = Double(lost.count { $0 }) / Double(rows)
+      #expect(abs(length - (burst == 1 ? 1.11 : 4)) < 0.2)
+    }
+  }
+}
