@@ -8,10 +8,10 @@ extension CertificateAuthority {
   /// Makes an authority and its folder; a folder that holds one already is left as it is.
   public static func create(
     at folder: String,
-    _ swarmID: SwarmID,
+    _ swarm: SwarmName,
     now: Duration
   ) throws(IntegrityError) -> CertificateAuthority {
-    let made = try generate(swarmID, now: now)
+    let made = try generate(swarm, now: now)
     // Whether a member's certificate fits is known by trying.
     let trial = try PeerIdentity.generate()
     _ = try made.issue(

@@ -20,14 +20,14 @@ public final class CertificateAuthority: Sendable {
   /// Makes the authority of a swarm, with an ECDSA P-256 key of its own.
   ///
   /// - Throws: `certificateTooLong` when the swarm's key is too long for members' certificates.
-  public static func generate(_ swarmID: SwarmID, now: Duration) throws(IntegrityError)
+  public static func generate(_ swarm: SwarmName, now: Duration) throws(IntegrityError)
     -> CertificateAuthority
   {
     let made = try IntegrityError.converting { () throws(CryptoError) in
       let key = try SigningKey.generate(.ecdsaP256SHA256)
       let contents = X509Certificate.Contents(
         name: "Freshet swarm authority",
-        uri: SwarmURI(place: SwarmURI.noPlace, swarmID).text,
+        uri: SwarmURI(place: SwarmURI.noPlace, swarm.bytes).text,
         notBefore: now.components.seconds,
         notAfter: (now + lifetime).components.seconds,
         isAuthority: true
@@ -69,8 +69,7 @@ public final class CertificateAuthority: Sendable {
     guard 1...Self.nameLimit ~= name.utf8.count, name.utf8.allSatisfy({ 0x20...0x7E ~= $0 }) else {
       throw .invalidMemberName(name)
     }
-    let swarmID = authority.swarmID
-    let uri = SwarmURI(place: place ?? SwarmURI.noPlace, swarmID).text
+    let uri = SwarmURI(place: place ?? SwarmURI.noPlace, authority.swarm).text
     let der = try IntegrityError.converting { () throws(CryptoError) in
       try signer.withLock { signer throws(CryptoError) in
         let end = signer.certificate.validity?.upperBound ?? 0

@@ -32,7 +32,7 @@ public struct Membership: Sendable {
       let authority = unsafe SwarmAuthority(der: root.der().span.bytes)
     else { throw .invalidCertificateFile(path: path, reason: "it holds no membership certificate") }
     let der = member.der()
-    guard let certificate = MembershipCertificate(member, der: der, swarmID: authority.swarmID) else {
+    guard let certificate = MembershipCertificate(member, der: der, swarm: authority.swarm) else {
       throw .invalidCertificateFile(path: path, reason: "its certificate is for another swarm")
     }
     guard certificate.notAfter > time else {

@@ -1,4 +1,5 @@
 internal import Crypto
+import Wire
 
 /// What a membership certificate says: who is a member of which swarm, from when until when.
 ///
@@ -28,8 +29,8 @@ public struct MembershipCertificate: Hashable, Sendable {
     notBefore - Self.clockTolerance <= time && time < notAfter
   }
 
-  init?(_ certificate: borrowing X509Certificate, der: [UInt8], swarmID: SwarmID) {
-    guard let name = SwarmURI(certificate), name.names(swarmID), let key = certificate.ed25519Key,
+  init?(_ certificate: borrowing X509Certificate, der: [UInt8], swarm: [UInt8]) {
+    guard let name = SwarmURI(certificate), name.swarm == swarm, let key = certificate.ed25519Key,
       let validity = certificate.validity, !certificate.isAuthority
     else { return nil }
     self.der = der
@@ -48,40 +49,46 @@ struct SwarmURI {
   private static let limit = 64 + 2 * SwarmID.maximumLength
 
   var place: String
-  /// In hexadecimal.
-  private var swarm: [UInt8]
+  /// The swarm's name, as in option 2 of a HANDSHAKE.
+  var swarm: [UInt8]
 
-  init(place: String, _ swarmID: SwarmID) {
+  init(place: String, _ swarm: [UInt8]) {
     self.place = place
-    swarm = Self.hexadecimal(swarmID.bytes)
+    self.swarm = swarm
   }
 
+  /// Nil when it names no stream's key and no root hash.
   init?(_ certificate: borrowing X509Certificate) {
     guard let bytes = certificate.uri(limit: Self.limit), bytes.starts(with: Self.scheme.utf8) else {
       return nil
     }
     let rest = bytes.dropFirst(Self.scheme.utf8.count)
-    guard let slash = rest.firstIndex(of: UInt8(ascii: "/")), rest.allSatisfy({ 0x21...0x7E ~= $0 }) else {
+    guard let slash = rest.firstIndex(of: UInt8(ascii: "/")), rest.allSatisfy({ 0x21...0x7E ~= $0 }),
+      let swarm = Self.bytes(rest[slash...].dropFirst()),
+      (try? SwarmID(swarm)) != nil || HashFunction.allCases.contains(where: { $0.length == swarm.count })
+    else {
       return nil
     }
     place = String(decoding: rest[..<slash], as: UTF8.self)
-    swarm = Array(rest[slash...].dropFirst())
+    self.swarm = swarm
   }
 
-  var text: String { Self.scheme + place + "/" + String(decoding: swarm, as: UTF8.self) }
+  var text: String { Self.scheme + place + "/" + String(decoding: Self.hexadecimal(swarm), as: UTF8.self) }
 
-  func names(_ swarmID: SwarmID) -> Bool { lowercased == Self.hexadecimal(swarmID.bytes) }
-
-  /// The swarm, if it is one.
-  var swarmID: SwarmID? {
-    let digits = lowercased.map { UInt8($0 & 0x40 == 0 ? $0 &- 0x30 : $0 &- 0x57) }
-    guard digits.count % 2 == 0, digits.allSatisfy({ $0 < 16 }) else { return nil }
-    let bytes = stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
-    guard Self.hexadecimal(bytes) == lowercased else { return nil }
-    return try? SwarmID(bytes)
+  /// What hexadecimal digits of either case mean.
+  private static func bytes(_ digits: ArraySlice<UInt8>) -> [UInt8]? {
+    guard digits.count % 2 == 0 else { return nil }
+    var values: [UInt8] = []
+    for digit in digits {
+      switch digit {
+      case 0x30...0x39: values.append(digit - 0x30)
+      case 0x41...0x46: values.append(digit - 0x37)
+      case 0x61...0x66: values.append(digit - 0x57)
+      default: return nil
+      }
+    }
+    return stride(from: 0, to: values.count, by: 2).map { values[$0] << 4 | values[$0 + 1] }
   }
-
-  private var lowercased: [UInt8] { swarm.map { 0x41...0x46 ~= $0 ? $0 + 0x20 : $0 } }
 
   private static func hexadecimal(_ bytes: [UInt8]) -> [UInt8] {
     let digits = Array("0123456789abcdef".utf8)

@@ -4,8 +4,8 @@ internal import Crypto
 ///
 /// May be used from any thread.
 public final class SwarmAuthority: Sendable {
-  /// The swarm that it is the authority of.
-  public let swarmID: SwarmID
+  /// The name of the swarm that it is the authority of, as in option 2 of a HANDSHAKE.
+  let swarm: [UInt8]
   /// As DER.
   public let der: [UInt8]
   private let certificate: Guarded<X509Certificate>
@@ -17,11 +17,14 @@ public final class SwarmAuthority: Sendable {
   }
 
   init?(_ certificate: consuming sending X509Certificate) {
-    guard certificate.isAuthority, let id = SwarmURI(certificate)?.swarmID else { return nil }
-    swarmID = id
+    guard certificate.isAuthority, let swarm = SwarmURI(certificate)?.swarm else { return nil }
+    self.swarm = swarm
     der = certificate.der()
     self.certificate = Guarded(certificate)
   }
+
+  /// Whether it is the authority of a swarm.
+  public func isFor(_ name: SwarmName) -> Bool { swarm == name.bytes }
 
   /// Reads a certificate from a stranger; nil unless the authority issued it for its swarm and it is valid now.
   ///
@@ -31,7 +34,7 @@ public final class SwarmAuthority: Sendable {
       let member = MembershipCertificate(
         found,
         der: unsafe der.withUnsafeBytes { unsafe Array($0) },
-        swarmID: swarmID
+        swarm: swarm
       ),
       member.isValid(at: time)
     else { return nil }

@@ -86,13 +86,11 @@ public final class FileFeed: Sendable {
     done: @escaping @Sendable () -> Void
   ) throws(MediaError) -> FileFeed {
     let player = try Player.start(Player.find(for: .file(path)))
-    let feed = try start(from: -1, to: player.inlet, player, done)
-    feed.complete()
-    return feed
+    return try start(from: nil, to: player.inlet, player, done)
   }
 
   private static func start(
-    from source: Int32,
+    from source: Int32?,
     to descriptor: Int32,
     _ player: Player?,
     _ done: @escaping @Sendable () -> Void
@@ -134,13 +132,16 @@ public final class FileFeed: Sendable {
   /// Waits for the end, at most until a time in nanoseconds of the monotonic clock.
   public func wait(until deadline: Int64? = nil) { _ = state.wait(until: deadline) { $0.isDone ? () : nil } }
 
-  private func run(from source: Int32, to descriptor: Int32, _ player: Player?) {
+  private func run(from source: Int32?, to descriptor: Int32, _ player: Player?) {
     // A reader that has gone is an error code here, not the death of the process.
     blockBrokenPipes()
-    let failure = copy(from: source, to: descriptor, player)
-    if source >= 0 { close(source) }
+    var failure: Failure?
+    if let source {
+      failure = copy(from: source, to: descriptor, player)
+      close(source)
+    }
     if descriptor != STDOUT_FILENO { close(descriptor) }
-    state.change { $0.failure = failure }
+    state.change { [failure] in $0.failure = failure }
     if let player {
       // The last seconds are watched when all has been written.
       while !player.hasEnded, !state.read({ $0.isStopped }) {
@@ -160,7 +161,7 @@ public final class FileFeed: Sendable {
   private func copy(from source: Int32, to descriptor: Int32, _ player: Player?) -> Failure? {
     let name = player.map { "the player (\($0.name))" } ?? "standard output"
     let pipe = SlowDescriptor(descriptor)
-    var buffer = [UInt8](repeating: 0, count: source < 0 ? 0 : Self.block)
+    var buffer = [UInt8](repeating: 0, count: Self.block)
     var offset = 0
     while true {
       let ready = state.wait(until: monotonicNow() &+ 100_000_000) { [offset] state -> Int? in

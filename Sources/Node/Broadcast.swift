@@ -45,7 +45,7 @@ package struct Broadcast {
       throw error
     }
     broadcast.outlet.finish(isWhole: true, on: nil)
-    broadcast.host.tellRoot(of: broadcast.outlet, chunkSize: settings.chunkSize, report)
+    broadcast.host.tellRoot(of: broadcast.outlet, chunkSize: settings.chunkSize, settings.integrity, report)
     report(.summary(broadcast.host.summary()))
     if let failure = broadcast.outlet.failure { throw .output(failure) }
   }
@@ -84,7 +84,7 @@ package struct Broadcast {
     guard let folder = settings.authority else { return nil }
     return try NodeError.integrity { () throws(IntegrityError) in
       let authority = try CertificateAuthority.load(from: folder)
-      guard authority.authority.swarmID == key.swarmID else {
+      guard authority.authority.isFor(.live(key.swarmID)) else {
         throw .invalidCertificateFile(path: folder, reason: "it is the authority of another stream's key")
       }
       return authority

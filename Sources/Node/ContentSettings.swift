@@ -1,7 +1,7 @@
 package import Integrity
 import PluginKit
 package import Swarm
-import Wire
+package import Wire
 
 /// Which files a seed serves, and how.
 package struct SeedSettings {
@@ -13,6 +13,11 @@ package struct SeedSettings {
   package var takesAnyPort = true
   package var chunkSize = 1024
   package var function = HashFunction.sha256
+  package var addressing = ChunkAddressing.chunkRanges32
+  /// The folder of the authority whose members alone are answered, for a single file; `nil` for all who ask.
+  package var authority: String?
+  /// What a member has that serves on, instead of the authority.
+  package var membership: Membership?
 
   package init(files: [String], node: NodeSettings) {
     self.files = files
@@ -37,6 +42,8 @@ package struct FetchSettings {
   package var order = Content.Order.rarestFirst
   /// Whether a player shows it while it comes.
   package var plays = false
+  /// What content for members only asks for.
+  package var membership: Membership?
   /// Whether it is served when it is all here.
   package var seeds = false
   /// `nil` for any free port of the family that the link's hosts have.

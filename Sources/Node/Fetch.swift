@@ -63,6 +63,8 @@ package struct Fetch {
     var seed = SeedSettings(files: [path], node: settings.node)
     seed.chunkSize = settings.link.chunkSize
     seed.function = root.function
+    seed.addressing = settings.link.addressing
+    seed.membership = settings.membership
     seed.listen = settings.listen ?? .address(Address(ipv4: 0, port: 0))
     try Seed.run(seed, report)
   }
@@ -87,8 +89,14 @@ package struct Fetch {
         report(.warning("\($0); others are told where this peer listens"))
       }[0]
     let (chunkSize, order) = (settings.link.chunkSize, settings.order)
-    var configuration = try Seed.content(root, chunkSize: chunkSize, address: own, settings.node, host)
-    configuration.addressing = settings.link.addressing
+    let configuration = try Seed.content(
+      settings.link,
+      root,
+      address: own,
+      settings.node,
+      host,
+      membership: settings.membership
+    )
     let content: Content
     if let found = try part.resume(
       root,

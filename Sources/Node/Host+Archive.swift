@@ -3,7 +3,12 @@ import Wire
 
 extension Host {
   /// Says how a stream that was kept whole can be served for good.
-  func tellRoot(of outlet: Outlet, chunkSize: Int, _ report: (NodeEvent) -> Void) {
+  func tellRoot(
+    of outlet: Outlet,
+    chunkSize: Int,
+    _ integrity: IntegrityMethod,
+    _ report: (NodeEvent) -> Void
+  ) {
     guard let path = outlet.wholeArchive else { return }
     guard chunkSize != WireFormat.variableChunkSize else {
       report(
@@ -13,9 +18,16 @@ extension Host {
       )
       return
     }
+    guard integrity == .unifiedMerkleTree else {
+      report(.sentence("'\(path)' has no root hash, as the stream is not under a Unified Merkle Tree"))
+      return
+    }
     guard let root = endpoint.peers.first?.recordingRoot else {
       report(
-        .sentence("'\(path)' does not hold all of a stream under a Unified Merkle Tree: it has no root hash")
+        .sentence(
+          "'\(path)' holds only the part of the stream that came while this peer was there, so it has no root hash "
+            + "that was signed; freshet seed \(path) serves the part as a file like any other"
+        )
       )
       return
     }

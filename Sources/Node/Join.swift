@@ -210,7 +210,7 @@ package struct Join {
     }
     outlet.collect()
     for sentence in outlet.takeSentences() { report(.sentence(sentence)) }
-    host.tellRoot(of: outlet, chunkSize: settings.link.chunkSize, report)
+    host.tellRoot(of: outlet, chunkSize: settings.link.chunkSize, settings.link.integrity, report)
   }
 
   /// Adds what the outputs know.

@@ -1,4 +1,4 @@
-import Integrity
+package import Integrity
 import Net
 import PluginKit
 import Swarm
@@ -23,6 +23,7 @@ package struct Seed {
       }
       files.append(ServedFile(file: file, tree: tree))
     }
+    let authority = try authority(settings, files)
     let socket = try Sockets.listen(
       settings.listen,
       takesAnyPort: settings.takesAnyPort,
@@ -38,15 +39,23 @@ package struct Seed {
       ? addresses.prefix(linkAddresses).map(Swarm.Link.Endpoint.address)
       : settings.node.advertised.map { Sockets.with($0, port: host.carrier.address.port ?? 0) }
     for served in files {
-      let configuration = try content(
-        served.tree.root,
+      let link = Swarm.Link(
+        endpoints: endpoints,
+        root: served.tree.root,
         chunkSize: settings.chunkSize,
+        addressing: settings.addressing
+      )
+      let configuration = try content(
+        link,
+        served.tree.root,
         address: addresses[0],
         settings.node,
-        host
+        host,
+        authority: authority,
+        membership: settings.membership
       )
       try host.add(configuration, Content(served.tree, served.file.map(isWritable: false)), bootstrap: [])
-      report(.link(Swarm.Link(endpoints: endpoints, root: served.tree.root, chunkSize: settings.chunkSize)))
+      report(.link(link))
       report(
         .sentence(
           "serving '\(served.file.path)', \(UInt64(served.file.byteCount).grouped) bytes in "
@@ -74,17 +83,57 @@ package struct Seed {
     }
   }
 
+  /// The root hash of a file, as a seed with the same settings names it.
+  package static func root(
+    of path: String,
+    _ function: HashFunction,
+    chunkSize: Int
+  ) throws(NodeError) -> RootHash {
+    try ContentFile.open(path).tree(function, chunkSize: chunkSize) { _ in }.root
+  }
+
+  /// The authority of a file for members only.
+  private static func authority(
+    _ settings: SeedSettings,
+    _ files: [ServedFile]
+  ) throws(NodeError) -> CertificateAuthority? {
+    guard let folder = settings.authority else { return nil }
+    let authority = try NodeError.integrity { () throws(IntegrityError) in
+      try CertificateAuthority.load(from: folder)
+    }
+    for file in files where !authority.authority.isFor(.content(file.tree.root)) {
+      throw .integrity(
+        .invalidCertificateFile(
+          path: folder,
+          reason: "it is not the authority of '\(file.file.path)' with this --chunk-size and --hash; "
+            + "make one with: freshet ca create DIR --file \(file.file.path)"
+        )
+      )
+    }
+    return authority
+  }
+
   /// How a peer of a static swarm is made, seed or not.
   static func content(
+    _ link: Swarm.Link,
     _ root: RootHash,
-    chunkSize: Int,
     address: Address,
     _ settings: NodeSettings,
-    _ host: Host
+    _ host: Host,
+    authority: CertificateAuthority? = nil,
+    membership: Membership? = nil
   ) throws(NodeError) -> PeerConfiguration {
-    let identity = try NodeError.integrity { () throws(IntegrityError) in try PeerIdentity.generate() }
+    let membership = try NodeError.integrity { () throws(IntegrityError) in
+      guard let authority else { return membership }
+      return try authority.ownMembership(PeerIdentity.generate(), now: host.unixOrigin + host.clock.now)
+    }
+    let identity = try NodeError.integrity { () throws(IntegrityError) in
+      if let membership { membership.identity } else { try PeerIdentity.generate() }
+    }
     var configuration = PeerConfiguration(.content(root), role: .relay, identity: identity, address: address)
-    configuration.chunkSize = chunkSize
+    configuration.chunkSize = link.chunkSize
+    configuration.addressing = link.addressing
+    configuration.membership = membership
     configuration.congestion = .background
     configuration.capacity = Capacity(upload: settings.maxUpload ?? uncappedUpload)
     configuration.datagramLimit = Sockets.datagramLimit(settings.transport, host.carrier.address)

@@ -12,12 +12,13 @@ extension Command {
       """,
     options: [
       Settings.listen.option, Settings.advertise.option, Settings.contentChunkSize.option,
-      Settings.hash.option,
+      Settings.hash.option, Settings.addressing.option, Settings.authorityOfFile.option,
       Settings.maxUpload.option, Settings.duration.option, Settings.stats.option,
     ] + Settings.common,
     examples: [
       ("freshet seed match.ts", "serve a recording"),
       ("freshet seed *.iso --max-upload 50M", "several files, with a cap on the upload"),
+      ("freshet seed match.ts --ca club", "to members only, after: freshet ca create club --file match.ts"),
     ]
   )
 
@@ -32,7 +33,8 @@ extension Command {
     options: [
       Settings.fetchOutput.option, Settings.playsFile.option, Settings.inOrder.option,
       Settings.keepsSeeding.option,
-      Settings.listenAsViewer.option, Settings.advertise.option, Settings.maxUpload.option,
+      Settings.listenAsViewer.option, Settings.advertise.option, Settings.certificate.option,
+      Settings.identity.option, Settings.maxUpload.option,
       Settings.duration.option, Settings.stats.option,
     ] + Settings.common,
     examples: [

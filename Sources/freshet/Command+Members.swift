@@ -5,18 +5,26 @@ extension Command {
   static let createAuthority = Command(
     name: "ca create",
     operands: [Operand(name: "DIR", summary: "The folder to put the authority into")],
-    summary: "Make the authority of a stream for members only",
+    summary: "Make the authority of a stream or a file for members only",
     details: """
-      Its key decides who may watch; keep DIR/ca.key to yourself. A stream that is broadcast with --ca answers \
-      nobody without a certificate of this authority, not even to say no. What is sent is not encrypted.
+      Its key decides who may have it; keep DIR/ca.key to yourself. A stream that is broadcast with --ca, or a file \
+      that is seeded with it, answers nobody without a certificate of this authority, not even to say no. What is \
+      sent is not encrypted.
       """,
-    options: [Settings.streamOfAuthority.option],
+    options: [
+      Settings.streamOfAuthority.option, Settings.fileOfAuthority.option, Settings.contentChunkSize.option,
+      Settings.hash.option,
+    ],
     examples: [
       ("freshet key generate my.key", "the stream's key, once"),
       ("freshet ca create members --key my.key", "its authority, once"),
       ("freshet ca issue members --name alice", "for each member: give members/alice.pem to alice"),
       ("freshet broadcast INPUT --key my.key --ca members", "the stream, closed"),
       ("freshet join 'LINK' --certificate alice.pem --play", "what alice types"),
+      (
+        "freshet ca create club --file match.ts",
+        "the authority of a file, for: freshet seed match.ts --ca club"
+      ),
     ]
   )
 

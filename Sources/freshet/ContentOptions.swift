@@ -11,6 +11,9 @@ package struct SeedOptions: Hashable, Sendable {
   package var listenIsGiven: Bool
   package var chunkSize: Int
   package var hash: MerkleHash
+  package var addressing: ChunkAddressing
+  /// The folder of the authority whose members alone are answered.
+  package var authority: String?
   package var common: CommonOptions
 
   init(_ values: Values) throws(UsageError) {
@@ -20,6 +23,11 @@ package struct SeedOptions: Hashable, Sendable {
     listenIsGiven = try values.optional(Settings.listen) != nil
     chunkSize = try values.value(Settings.contentChunkSize)
     hash = try values.value(Settings.hash)
+    addressing = try values.value(Settings.addressing)
+    authority = try values.optional(Settings.authorityOfFile)
+    guard authority == nil || files.count == 1 else {
+      throw UsageError("--ca is for one file: serve the others by another 'freshet seed'")
+    }
     common = try CommonOptions(values)
     guard chunkSize != 2 * hash.length else {
       throw UsageError(
@@ -39,6 +47,7 @@ package struct FetchOptions: Hashable, Sendable {
   package var seeds: Bool
   /// Where to listen; nil for any free port of the family that the link's host has.
   package var listen: ListenAddress?
+  package var membership: MembershipFiles?
   package var common: CommonOptions
 
   init(_ values: Values) throws(UsageError) {
@@ -52,6 +61,7 @@ package struct FetchOptions: Hashable, Sendable {
     isInOrder = try values.isOn(Settings.inOrder) || plays || output == .standardOutput
     seeds = try values.isOn(Settings.keepsSeeding)
     listen = try values.optional(Settings.listenAsViewer)
+    membership = try MembershipFiles(values)
     common = try CommonOptions(values)
   }
 }

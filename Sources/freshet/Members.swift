@@ -1,11 +1,14 @@
 internal import Glibc
 internal import Integrity
+internal import Node
 internal import PluginKit
 internal import Swarm
+package import Wire
 
 /// What `freshet ca …` was asked for.
 package enum MembersTask: Hashable, Sendable {
   case create(folder: String, key: String)
+  case createForFile(folder: String, file: String, chunkSize: Int, hash: MerkleHash)
   case issue(IssueOptions)
   case request(path: String)
 }
@@ -35,12 +38,22 @@ extension MembersTask {
   init?(_ command: Command, _ values: Values) throws(UsageError) {
     switch command.name {
     case Command.createAuthority.name:
-      guard let key = try values.optional(Settings.streamOfAuthority) else {
+      let folder = try Read.file(values.operands[0])
+      switch (try values.optional(Settings.streamOfAuthority), try values.optional(Settings.fileOfAuthority))
+      {
+      case (let key?, nil): self = .create(folder: folder, key: key)
+      case (nil, let file?):
+        self = .createForFile(
+          folder: folder,
+          file: file,
+          chunkSize: try values.value(Settings.contentChunkSize),
+          hash: try values.value(Settings.hash)
+        )
+      default:
         throw UsageError(
-          "'ca create' needs --key FILE: an authority is for one stream ('freshet key generate')"
+          "'ca create' needs --key FILE or --file FILE: an authority is for one stream ('freshet key generate') or one file"
         )
       }
-      self = .create(folder: try Read.file(values.operands[0]), key: key)
     case Command.issueCertificate.name: self = .issue(try IssueOptions(values))
     case Command.requestCertificate.name: self = .request(path: try Read.file(values.operands[0]))
     default: return nil
@@ -48,15 +61,24 @@ extension MembersTask {
   }
 
   /// Does it, and gives what to print.
-  func run() throws(IntegrityError) -> String {
+  func run() throws -> String {
     switch self {
     case .create(let folder, let key):
       let swarmID = try StreamKey.load(from: key).swarmID
-      _ = try CertificateAuthority.create(at: folder, swarmID, now: Self.unixTime)
+      _ = try CertificateAuthority.create(at: folder, .live(swarmID), now: Self.unixTime)
       return """
         \(folder): the authority of the stream \(swarmID)
         Make members: freshet ca issue \(folder) --name NAME
         Broadcast to them: freshet broadcast INPUT --key \(key) --ca \(folder)
+
+        """
+    case .createForFile(let folder, let file, let chunkSize, let hash):
+      let root = try Seed.root(of: file, hash, chunkSize: chunkSize)
+      _ = try CertificateAuthority.create(at: folder, .content(root), now: Self.unixTime)
+      return """
+        \(folder): the authority of the file \(root)
+        Make members: freshet ca issue \(folder) --name NAME
+        Serve it to them: freshet seed \(file) --ca \(folder)
 
         """
     case .issue(let options):

@@ -133,9 +133,7 @@ package struct JoinOptions: Hashable, Sendable {
   package var relays: Bool
   /// Where to listen; nil for any free port of the family that the link's host has.
   package var listen: ListenAddress?
-  /// The membership of a closed stream, and the key that it is for if that is not in the same file.
-  package var certificate: String?
-  package var identity: String?
+  package var membership: MembershipFiles?
   package var common: CommonOptions
 
   init(_ values: Values) throws(UsageError) {
@@ -148,11 +146,7 @@ package struct JoinOptions: Hashable, Sendable {
     plays = try values.isOn(Settings.play)
     relays = try !values.isOn(Settings.noRelay)
     listen = try values.optional(Settings.listenAsViewer)
-    certificate = try values.optional(Settings.certificate)
-    identity = try values.optional(Settings.identity)
-    if identity != nil, certificate == nil {
-      throw UsageError("--identity goes with --certificate FILE; a stream that is open to all needs neither")
-    }
+    membership = try MembershipFiles(values)
     common = try CommonOptions(values)
     guard relays || plays || output != nil || keep != nil else {
       throw UsageError("with --no-relay there is nothing to do: add --play or --output FILE, or leave it out")

@@ -13,6 +13,8 @@ extension Run {
     settings.takesAnyPort = !options.listenIsGiven
     settings.chunkSize = options.chunkSize
     settings.function = options.hash
+    settings.addressing = options.addressing
+    settings.authority = options.authority
     var reporter = try Reporter(isSource: true, options.common)
     try Seed.run(settings) { reporter.take($0) }
   }
@@ -38,6 +40,7 @@ extension Run {
     )
     settings.order = options.isInOrder ? .inOrder : .rarestFirst
     settings.plays = options.plays
+    settings.membership = try options.membership?.load(for: options.link)
     settings.seeds = options.seeds
     settings.listen = options.listen?.endpoint
     var reporter = try Reporter(isSource: false, options.common)

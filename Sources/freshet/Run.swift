@@ -54,16 +54,7 @@ enum Run {
     }
     if let path = options.keep { settings.outputs.append(.archive(path)) }
     if options.plays { settings.outputs.append(.player) }
-    if let path = options.certificate {
-      let identity = try options.identity.map { path throws(IntegrityError) in
-        try PeerIdentity.load(from: path)
-      }
-      let membership = try Membership.load(from: path, identity: identity, at: MembersTask.unixTime)
-      guard membership.authority.swarmID == options.link.swarmID else {
-        throw CommandError("\(path) is the membership of another stream than the link's")
-      }
-      settings.membership = membership
-    }
+    settings.membership = try options.membership?.load(for: options.link)
     settings.relays = options.relays
     settings.listen = options.listen?.endpoint
     var reporter = try Reporter(isSource: false, options.common)

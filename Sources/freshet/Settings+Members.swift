@@ -1,4 +1,4 @@
-/// The options of streams for members only.
+/// The options of streams and files for members only.
 extension Settings {
   static let authority = Setting(
     "ca",
@@ -6,10 +6,16 @@ extension Settings {
     "Answer members only: the authority from 'freshet ca create'; needs --key",
     read: Read.file
   )
+  static let authorityOfFile = Setting(
+    "ca",
+    "DIR",
+    "Answer members only: the authority from 'freshet ca create DIR --file FILE'",
+    read: Read.file
+  )
   static let certificate = Setting(
     "certificate",
     "FILE",
-    "Your membership of a stream that is for members only, as its broadcaster gave it to you",
+    "Your membership of a stream or a file that is for members only, as you were given it",
     read: Read.file
   )
   static let identity = Setting(
@@ -22,6 +28,12 @@ extension Settings {
     "key",
     "FILE",
     "The key of the stream, from 'freshet key generate'; certificates are good for this stream only",
+    read: Read.file
+  )
+  static let fileOfAuthority = Setting(
+    "file",
+    "FILE",
+    "Instead of a stream's key, a file for members only; --chunk-size and --hash are those that it is seeded with",
     read: Read.file
   )
   static let memberName = Setting(

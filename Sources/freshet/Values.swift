@@ -89,7 +89,8 @@ extension Values {
       if equals != argument.endIndex {
         text = String(argument[argument.index(after: equals)...])
       } else if let placeholder = option.placeholder {
-        guard let next = rest.first, next == "-" || !next.hasPrefix("-") else {
+        // A key in base64url may begin with a dash.
+        guard let next = rest.first, !next.hasPrefix("--"), next != "-h" else {
           throw UsageError("\(flag) needs a value: write \(flag) \(placeholder)")
         }
         text = next

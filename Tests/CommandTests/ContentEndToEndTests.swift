@@ -224,6 +224,94 @@ import Testing
     #expect(exists(folder.file("out")))
   }
 
+  @Test func `A file for members only is fetched and passed on by members, and strangers hear nothing`()
+    throws
+  {
+    let folder = try TemporaryDirectory()
+    let (club, bytes) = (folder.file("club"), Self.noise(200_000))
+    let program = try built("freshet")
+    try write(bytes, to: folder.file("in"))
+    try write(Self.noise(1000), to: folder.file("other"))
+    let created = try run(program, ["ca", "create", club, "--file", folder.file("in"), "--hash", "sha-1"])
+    #expect(created.status == 0, "\(created.errors)")
+    #expect(created.text.contains("freshet seed \(folder.file("in")) --ca \(club)"))
+    for name in ["alice", "bob"] {
+      #expect(try run(program, ["ca", "issue", club, "--name", name]).status == 0)
+    }
+    let wrong = try run(program, ["seed", folder.file("in"), "--ca", club])
+    #expect(wrong.status == 1 && wrong.errors.contains("is not the authority of"), "\(wrong.errors)")
+
+    var source = try seed([folder.file("in")], ["--hash", "sha-1", "--ca", club])
+    let link = try link(of: &source)
+    let stranger = try run(program, ["fetch", link, "--output", folder.file("1"), "--duration", "2s"])
+    #expect(stranger.status == 1)
+    #expect(stranger.errors.contains("closed to all but members"), "\(stranger.errors)")
+    var alice = try fetch(link, folder.file("2"), ["--certificate", "\(club)/alice.pem", "--seed"])
+    try alice.waitForComplaint("is complete and verified")
+    #expect(try contents(of: folder.file("2")) == bytes)
+    // The seed is gone; a member gives it to the next one.
+    source.signal(SIGINT)
+    #expect(try source.wait() == 0)
+    alice.signal(SIGINT)
+    #expect(try alice.wait() == 0)
+    let port = 20_000 + Int(getpid()) % 20_000
+    var again = try fetch(
+      link,
+      folder.file("2"),
+      ["--certificate", "\(club)/alice.pem", "--seed", "--listen", "udp://127.0.0.1:\(port)"]
+    )
+    let passed = try #require(try again.line())
+    var bob = try fetch(passed, folder.file("3"), ["--certificate", "\(club)/bob.pem"])
+    #expect(try bob.wait() == 0, "\(bob.complaint)")
+    #expect(try contents(of: folder.file("3")) == bytes)
+
+    // What cannot work is said at once.
+    let foreign = folder.file("foreign")
+    _ = try run(program, ["ca", "create", foreign, "--file", folder.file("other")])
+    _ = try run(program, ["ca", "issue", foreign, "--name", "eve"])
+    let eve = try run(program, ["fetch", link, "--certificate", "\(foreign)/eve.pem"])
+    #expect(eve.status == 1 && eve.errors.contains("the membership of another file"), "\(eve.errors)")
+    let two = try run(program, ["seed", folder.file("in"), folder.file("other"), "--ca", club])
+    #expect(two.status == 64 && two.errors.contains("--ca is for one file"), "\(two.errors)")
+    let none = try run(program, ["ca", "create", folder.file("x")])
+    #expect(none.status == 64 && none.errors.contains("needs --key FILE or --file FILE"), "\(none.errors)")
+  }
+
+  @Test func `A link says how chunks are named, and a fetch does as it says`() throws {
+    let folder = try TemporaryDirectory()
+    let bytes = Self.noise(100_001)
+    try write(bytes, to: folder.file("in"))
+    for (number, name) in ["bins-32", "byte-ranges-64", "chunk-ranges-32", "bins-64", "chunk-ranges-64"]
+      .enumerated()
+    {
+      var source = try seed([folder.file("in")], ["--addressing", name])
+      let link = try link(of: &source)
+      #expect(link.contains("&cam=\(number)&"), "\(name): \(link)")
+      var viewer = try fetch(link, folder.file(name))
+      #expect(try viewer.wait() == 0, "\(name): \(viewer.complaint)")
+      #expect(try contents(of: folder.file(name)) == bytes, "\(name)")
+    }
+  }
+
+  @Test func `A viewer who came late is told that it kept a part`() throws {
+    let folder = try TemporaryDirectory()
+    var source = try Program(
+      built("freshet"),
+      [
+        "broadcast", EndToEndTests.clip, "--loop", "--integrity", "unified-merkle", "--window", "1s",
+        "--listen", "udp://127.0.0.1:0", "--verbose", "--duration", "8s",
+      ]
+    )
+    let link = try link(of: &source)
+    var first = try Program(built("freshet"), ["join", link, "--output", "/dev/null", "--duration", "3s"])
+    #expect(try first.wait() == 0, "\(first.complaint)")
+    let kept = folder.file("kept.ts")
+    let late = try run(built("freshet"), ["join", link, "--keep", kept])
+    #expect(late.status == 0, "\(late.errors)")
+    #expect(late.errors.contains("'\(kept)' holds only the part of the stream"), "\(late.errors)")
+    #expect(try source.wait() == 0)
+  }
+
   @Test func `What is piped comes in order and whole, and nothing stays behind`() throws {
     let folder = try TemporaryDirectory()
     let bytes = Self.noise(2_000_003)

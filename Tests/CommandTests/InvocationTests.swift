@@ -163,6 +163,19 @@ struct InvocationTests {
     #expect(sentence?.contains(reason) == true, "\(sentence ?? "accepted")")
   }
 
+  @Test func `A value may begin with a dash, as one key in 64 does`() throws {
+    let key = "-" + String(repeating: "A", count: 42)
+    guard
+      case .members(.issue(let options)) = try Invocation(
+        arguments: ["ca", "issue", "club", "--name", "bob", "--public-key", key]
+      )
+    else {
+      Issue.record("no certificate is to be issued")
+      return
+    }
+    #expect(options.publicKey?.first == 0xF8)
+  }
+
   @Test(arguments: [
     (["brodcast"], "did you mean broadcast?"),
     (["xyz"], "'freshet help' lists them"),
@@ -184,7 +197,7 @@ struct InvocationTests {
     (["broadcast", "a", "--window", "100ms"], "1s to 1h"),
     (["broadcast", "a", "--duration", "99999999999999999999h"], "is no time"),
     (["broadcast", "a", "--max-upload", "20Q"], "is no rate"),
-    (["broadcast", "a", "--max-upload", "-1"], "needs a value"),
+    (["broadcast", "a", "--max-upload", "-1"], "'-1' is no rate"),
     (["broadcast", "a", "--max-upload", "1e9"], "is no rate"),
     (["broadcast", "a", "--max-upload", "99999999G"], "is no rate"),
     (["broadcast", "a", "--chunk-size", "1000"], "multiple of 188"),

@@ -1,11 +1,11 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// A fuzz target of one module, which has an entry point of libFuzzer instead of a `main`.
-func fuzz(_ name: String, _ more: [Target.Dependency] = []) -> Target {
+/// A fuzz target of a module, which has an entry point of libFuzzer instead of a `main`.
+func fuzz(_ name: String, of module: String? = nil, _ more: [Target.Dependency] = []) -> Target {
   .executableTarget(
     name: "Fuzz\(name)",
-    dependencies: [.product(name: name, package: "freshet")] + more,
+    dependencies: [.product(name: module ?? name, package: "freshet")] + more,
     swiftSettings: [
       .swiftLanguageMode(.v6),
       .enableExperimentalFeature("Lifetimes"),
@@ -30,11 +30,20 @@ let package = Package(
         .product(name: "Swarm", package: "freshet"), .product(name: "Wire", package: "freshet"),
       ]
     ),
+    .target(name: "FuzzSupport"),
+    fuzz(
+      "Content",
+      of: "Swarm",
+      [
+        .product(name: "Integrity", package: "freshet"), .product(name: "PluginKit", package: "PluginKit"),
+        .product(name: "Wire", package: "freshet"), "FuzzSupport",
+      ]
+    ),
     fuzz(
       "Swarm",
       [
         .product(name: "Integrity", package: "freshet"), .product(name: "PluginKit", package: "PluginKit"),
-        .product(name: "Wire", package: "freshet"),
+        .product(name: "Wire", package: "freshet"), "FuzzSupport",
       ]
     ),
   ]

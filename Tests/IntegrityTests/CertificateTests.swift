@@ -23,7 +23,7 @@ import Testing
   }
 
   @Test func `says who, where and until when`() throws {
-    let authority = try CertificateAuthority.generate(swarm(), now: Self.now)
+    let authority = try CertificateAuthority.generate(.live(swarm()), now: Self.now)
     let member = try authority.issue(
       name: "alice",
       publicKey: identity().publicKey,
@@ -40,7 +40,7 @@ import Testing
   }
 
   @Test func `holds from its beginning to its end, but for the clocks' difference`() throws {
-    let authority = try CertificateAuthority.generate(swarm(), now: Self.now)
+    let authority = try CertificateAuthority.generate(.live(swarm()), now: Self.now)
     let member = try authority.issue(
       name: "alice",
       publicKey: identity().publicKey,
@@ -57,9 +57,9 @@ import Testing
   }
 
   @Test func `of another authority, or for another swarm, is none`() throws {
-    let authority = try CertificateAuthority.generate(swarm(), now: Self.now)
-    let namesake = try CertificateAuthority.generate(swarm(), now: Self.now)
-    let other = try CertificateAuthority.generate(swarm(2), now: Self.now)
+    let authority = try CertificateAuthority.generate(.live(swarm()), now: Self.now)
+    let namesake = try CertificateAuthority.generate(.live(swarm()), now: Self.now)
+    let other = try CertificateAuthority.generate(.live(swarm(2)), now: Self.now)
     for issuer in [namesake, other] {
       let member = try issuer.issue(
         name: "alice",
@@ -74,7 +74,7 @@ import Testing
   }
 
   @Test func `with any byte changed is none, or says the same`() throws {
-    let authority = try CertificateAuthority.generate(swarm(), now: Self.now)
+    let authority = try CertificateAuthority.generate(.live(swarm()), now: Self.now)
     let member = try authority.issue(
       name: "alice",
       publicKey: identity().publicKey,
@@ -94,7 +94,7 @@ import Testing
 
   @Test(arguments: 1...20 as ClosedRange<UInt64>)
   func `made of noise is none`(seed: UInt64) throws {
-    let authority = try CertificateAuthority.generate(swarm(), now: Self.now)
+    let authority = try CertificateAuthority.generate(.live(swarm()), now: Self.now)
     let member = try authority.issue(
       name: "alice",
       publicKey: identity().publicKey,
@@ -114,7 +114,7 @@ import Testing
 
   @Test func `is read by openssl as the RFC describes it`() throws {
     let folder = try TemporaryFolder()
-    let authority = try CertificateAuthority.create(at: folder.path, swarm(), now: Self.now)
+    let authority = try CertificateAuthority.create(at: folder.path, .live(swarm()), now: Self.now)
     let member = try authority.issue(
       name: "alice",
       publicKey: identity().publicKey,
@@ -139,7 +139,7 @@ import Testing
   }
 
   @Test func `needs a name that can be read and a stream key that is short enough`() throws {
-    let authority = try CertificateAuthority.generate(swarm(), now: Self.now)
+    let authority = try CertificateAuthority.generate(.live(swarm()), now: Self.now)
     for name in ["", String(repeating: "a", count: 49), "a\nb", "ä"] {
       #expect(throws: IntegrityError.invalidMemberName(name)) {
         try authority.issue(
@@ -158,13 +158,13 @@ import Testing
 
   @Test func `belong to their owner, are not overwritten, and are read again`() throws {
     let folder = try TemporaryFolder()
-    let swarm = try StreamKey.generate().swarmID
+    let swarm = SwarmName.live(try StreamKey.generate().swarmID)
     let made = try CertificateAuthority.create(at: folder.path, swarm, now: Self.now)
     #expect(throws: IntegrityError.keyExists(path: folder.file("ca.key"))) {
       try CertificateAuthority.create(at: folder.path, swarm, now: Self.now)
     }
     let again = try CertificateAuthority.load(from: folder.path)
-    #expect(again.authority.swarmID == swarm && again.authority.der == made.authority.der)
+    #expect(again.authority.isFor(swarm) && again.authority.der == made.authority.der)
 
     let identity = try PeerIdentity.generate()
     let member = try again.issue(
@@ -203,7 +203,7 @@ import Testing
   @Test func `that are garbage are refused with a sentence`() throws {
     let folder = try TemporaryFolder()
     #expect(throws: IntegrityError.self) { try CertificateAuthority.load(from: folder.path) }
-    _ = try CertificateAuthority.create(at: folder.path, StreamKey.generate().swarmID, now: Self.now)
+    _ = try CertificateAuthority.create(at: folder.path, .live(StreamKey.generate().swarmID), now: Self.now)
     #expect(throws: IntegrityError.self) { try Membership.load(from: folder.file("ca.pem"), at: Self.now) }
     #expect(throws: IntegrityError.self) { try PeerIdentity.load(from: folder.file("ca.key")) }
   }

@@ -7,12 +7,12 @@ import Wire
 @testable import Swarm
 
 /// An authority of a test's swarm, and what it gives out.
-private struct Club {
+struct Club {
   static let now = Duration.seconds(1_800_000_000)
 
   let authority: CertificateAuthority
 
-  init(_ swarmID: SwarmID) throws { authority = try CertificateAuthority.generate(swarmID, now: Self.now) }
+  init(_ swarm: SwarmName) throws { authority = try CertificateAuthority.generate(swarm, now: Self.now) }
 
   func member(
     _ identity: PeerIdentity,
@@ -46,7 +46,7 @@ private struct Club {
 @Suite struct `A closed swarm` {
   /// A source that is closed, and its club.
   private func victim(_ role: Role = .source) throws -> (Peer, Club) {
-    let club = try Club(Foe.key().swarmID)
+    let club = try Club(.live(Foe.key().swarmID))
     let peer = try Foe.victim(role) { configuration in
       configuration.clockOffset = Club.now
       club.admit(&configuration)
@@ -78,7 +78,7 @@ private struct Club {
 
   @Test func `does not answer to a certificate that is false, expired, early or from elsewhere`() throws {
     var (source, club) = try victim()
-    let foreign = try Club(Foe.key().swarmID)
+    let foreign = try Club(.live(Foe.key().swarmID))
     var foe = try Foe(1)
     let good = try club.member(foe.identity).certificate.der
     var changed = good
@@ -173,7 +173,7 @@ private struct Club {
   }
 
   @Test func `accepts no more from a responder without a certificate than its handshake`() throws {
-    let club = try Club(Foe.key().swarmID)
+    let club = try Club(.live(Foe.key().swarmID))
     var viewer = try Foe.victim { configuration in
       configuration.clockOffset = Club.now
       club.admit(&configuration)
@@ -188,14 +188,14 @@ private struct Club {
   @Test(arguments: [1, 2, 3] as [UInt64])
   func `carries a stream among its members and to nobody else`(seed: UInt64) throws {
     let key = try StreamKey.generate()
-    let club = try Club(key.swarmID)
+    let club = try Club(.live(key.swarmID))
     let path = Path(delay: .milliseconds(5), loss: 0.02)
     let scene = try Scene(seed: seed, rate: 300_000, key: key, path: path) { club.admit(&$0) }
     for number in 0..<5 { scene.viewer(at: .milliseconds(100 * number)) { club.admit(&$0) } }
     let stranger = scene.viewer()
     let impostor = scene.viewer { configuration in
       // Of an authority that calls itself the same.
-      if let other = try? Club(key.swarmID) { other.admit(&configuration) }
+      if let other = try? Club(.live(key.swarmID)) { other.admit(&configuration) }
     }
     let plain = try PlainPeer(number: 1, scene.broadcast, dials: [scene.source.address], now: .zero)
     scene.world.add(plain)
@@ -214,7 +214,7 @@ private struct Club {
   @Test(arguments: [1, 2] as [UInt64])
   func `parts from a member whose certificate runs out`(seed: UInt64) throws {
     let key = try StreamKey.generate()
-    let club = try Club(key.swarmID)
+    let club = try Club(.live(key.swarmID))
     let scene = try Scene(seed: seed, rate: 300_000, key: key) { club.admit(&$0) }
     let brief = scene.viewer { club.admit(&$0, until: .seconds(4)) }
     let lasting = scene.viewer { club.admit(&$0) }
@@ -234,7 +234,7 @@ private struct Club {
 
 @Suite struct `Certificates in exchange` {
   @Test func `name members across the Internet, and bad ones are not looked at for long`() throws {
-    let club = try Club(Foe.key().swarmID)
+    let club = try Club(.live(Foe.key().swarmID))
     var relay = try Foe.victim { configuration in
       configuration.clockOffset = Club.now
       club.admit(&configuration)

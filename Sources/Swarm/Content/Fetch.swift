@@ -20,14 +20,14 @@ struct Fetch {
   /// Chunks that are neither here nor asked for.
   private(set) var openCount: UInt64
   /// One bit for each chunk: whether it is here, and whether it is here or asked for.
-  private var held: [UInt64]
-  private var taken: [UInt64]
+  private(set) var held: [UInt64]
+  private(set) var taken: [UInt64]
   /// Of each piece: how many chunks are open, how many sources have all of it, and how many are asked from it.
   private var open: [UInt32]
   private var availability: [UInt32]
   private var workers: [UInt16]
   /// By channel.
-  private var sources: [FetchSource?] = []
+  private(set) var sources: [FetchSource?] = []
 
   init(chunkCount: UInt64, order: Content.Order) {
     self.chunkCount = chunkCount

@@ -47,15 +47,17 @@ extension Peer {
 
   mutating func readContentMessages(_ index: Int, _ reader: inout DatagramReader) throws(DecodeError) {
     let local = channels[index].local
+    let format = speaksPlain ? plainFormat : extendedFormat
     var effort = 0
     while true {
       let type = reader.nextType
-      guard let message = try reader.next(plainFormat) else { break }
+      guard let message = try reader.next(format) else { break }
       effort += contentEffort(of: type ?? 0, index)
       guard effort <= Self.effortLimit else {
         counters.rejected += 1
         return
       }
+      guard mayRead(type, index) else { continue }
       switch message {
       case .handshake(let view):
         if view.isClosing {
@@ -78,7 +80,9 @@ extension Peer {
           index,
           Address(ipv6: UInt64(truncatingIfNeeded: host >> 64), UInt64(truncatingIfNeeded: host), port: port)
         )
-      case .signedIntegrity, .extensionMessage, .pexCertificate: break
+      case .pexCertificate(let der): readCertificate(index, der)
+      case .extensionMessage(let kind, let body): readExtension(index, kind, body)
+      case .signedIntegrity: break
       }
       // The message may have ended the channel.
       guard index < channels.count, channels[index].local == local, channels[index].isOpen else { return }
@@ -96,6 +100,7 @@ extension Peer {
     case MessageType.request: return 64 + wanted * 2 + (channels[index].weChoke ? 4096 : 0)
     case MessageType.cancel: return 64 + wanted
     case MessageType.choke, MessageType.unchoke: return 2048
+    case Message.extensionType, MessageType.pexCertificate: return 4096
     default: return 64
     }
   }
@@ -325,7 +330,8 @@ extension Peer {
 
   /// Whether there is something that the other side was not told of and may want.
   func isBehind(_ index: Int) -> Bool {
-    guard channels[index].isOpen, configuration.capacity.upload > 0, let held = content?.heldCount, held > 0,
+    guard channels[index].isOpen, isAdmitted(index), configuration.capacity.upload > 0,
+      let held = content?.heldCount, held > 0,
       channels[index].content.saidCount != held, channels[index].understands(MessageType.have),
       let count = content?.chunkCount
     else { return false }

@@ -11,7 +11,7 @@ extension Peer {
     let channel = channels[index]
     let message = HelloMessage(
       isReply: isReply || channel.hello != nil,
-      wantsDescriptor: descriptor == nil && channel.isInitiator,
+      wantsDescriptor: lacksDescriptor && channel.isInitiator,
       hello: Hello(
         id: me.id,
         capacity: ownCapacity,
@@ -47,7 +47,7 @@ extension Peer {
 
   /// Nothing came back to our hellos.
   mutating func repeatHello(_ index: Int) {
-    if channels[index].speech == .proven, descriptor != nil || !channels[index].isInitiator {
+    if channels[index].speech == .proven, !lacksDescriptor || !channels[index].isInitiator {
       channels[index].nextHello = nil
     } else if channels[index].helloTries < Self.helloLimit {
       sendHello(index)
@@ -72,7 +72,7 @@ extension Peer {
       readHello(index, body)
       return
     }
-    guard channels[index].speech == .proven else { return }
+    guard channels[index].speech == .proven, content == nil || kind == .ping || kind == .pong else { return }
     switch kind {
     case .hello, .note: break
     case .descriptor: readDescriptor(body)
@@ -147,7 +147,7 @@ extension Peer {
       channels[index].hello?.capacity = message.hello.capacity
       if !message.isReply { sendHello(index, isReply: true) }
       if message.wantsDescriptor { sendDescriptor(index) }
-      if descriptor != nil || !channel.isInitiator { channels[index].nextHello = nil }
+      if !lacksDescriptor || !channel.isInitiator { channels[index].nextHello = nil }
       return
     }
     let reference = directory.prove(channel.peer, id: message.hello.id, address: message.hello.address)
@@ -164,12 +164,15 @@ extension Peer {
     channels[index].speech = .proven
     channels[index].hello = message.hello
     channels[index].congestion.floorRate = liveFloor
-    if descriptor != nil || !channel.isInitiator { channels[index].nextHello = nil }
+    if !lacksDescriptor || !channel.isInitiator { channels[index].nextHello = nil }
     if !message.isReply { sendHello(index, isReply: true) }
     if message.wantsDescriptor { sendDescriptor(index) }
     sendPing(index)
-    sendAsk(index)
+    if content != nil { meet(index) } else { sendAsk(index) }
   }
+
+  /// Whether it is still to be said what the swarm runs; one of content runs nothing.
+  private var lacksDescriptor: Bool { descriptor == nil && content == nil }
 
   /// The peer behind a channel is one that is known under another number.
   private mutating func adopt(_ index: Int, as reference: PeerRef, instead old: PeerRef) {

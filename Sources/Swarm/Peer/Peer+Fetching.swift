@@ -26,7 +26,7 @@ extension Peer {
     }
     content?.early = []
     content?.beginFetch(now: now)
-    for index in channels.indices where channels[index].isOpen {
+    for index in channels.indices where channels[index].isOpen && isAdmitted(index) {
       channels[index].content.probe = nil
       content?.fetch?.join(index)
       let available = channels[index].available
@@ -41,7 +41,7 @@ extension Peer {
 
   /// Asks a peer for what it is to send next.
   mutating func tend(_ index: Int) {
-    guard channels[index].isOpen, !channels[index].isChokingUs else { return }
+    guard channels[index].isOpen, isAdmitted(index), !channels[index].isChokingUs else { return }
     guard content?.fetch != nil else {
       if content?.memory == nil, content?.chunkCount == nil { probe(index) }
       return

@@ -141,7 +141,8 @@ public struct Peer {
       guard configuration.name == .content(content.tree.root), configuration.chunkSize == content.chunkSize
       else { throw .otherContent }
       self.content = content
-      speaksPlain = true
+      // Members of a closed swarm say by hellos who they are; else there is nothing that plain messages do not say.
+      speaksPlain = configuration.membership == nil
     } else if configuration.role == .source {
       try beginSource()
     }

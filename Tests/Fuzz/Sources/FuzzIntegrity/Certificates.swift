@@ -5,7 +5,7 @@ enum Certificates {
   static let authority: SwarmAuthority = {
     let seed = [UInt8](repeating: 1, count: 32)
     guard let key = try? StreamKey(ed25519Seed: seed.span.bytes),
-      let made = try? CertificateAuthority.generate(key.swarmID, now: .seconds(1_800_000_000))
+      let made = try? CertificateAuthority.generate(.live(key.swarmID), now: .seconds(1_800_000_000))
     else { preconditionFailure("no authority can be made") }
     return made.authority
   }()

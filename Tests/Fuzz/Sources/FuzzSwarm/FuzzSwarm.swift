@@ -1,3 +1,4 @@
+import FuzzSupport
 import Integrity
 import PluginKit
 import Swarm
@@ -5,7 +6,7 @@ import Swarm
 /// No input stops a peer, fills it or has something false read, and nobody but those it talks to is sent much.
 @c(LLVMFuzzerTestOneInput)
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-  var script = Script(bytes: UnsafeBufferPointer(start: start, count: count)[...])
+  var script = Script(start, count)
   let first = script.byte()
   let stage = Stage.of(Variant(first))
   let who = Int(first & 1)
@@ -16,7 +17,7 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   var forgery = try? Forgery(stage)
   var heard = 0
   var told = 0
-  while !script.bytes.isEmpty {
+  while !script.isEmpty {
     let what = script.byte()
     var datagram: [UInt8]
     switch what & 3 {

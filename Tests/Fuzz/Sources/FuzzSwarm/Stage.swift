@@ -39,7 +39,7 @@ struct Stage {
   private init(_ variant: Variant) throws {
     self.variant = variant
     let key = try Self.key()
-    authority = try CertificateAuthority.generate(key.swarmID, now: Self.unixTime)
+    authority = try CertificateAuthority.generate(.live(key.swarmID), now: Self.unixTime)
     for number in 0..<2 {
       let own = [UInt8](repeating: UInt8(number), count: 32)
       var configuration = PeerConfiguration(
