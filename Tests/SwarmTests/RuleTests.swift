@@ -177,6 +177,57 @@ import Wire
     #expect(sent == Array(0...14) + Array(18...24) + Array(31...39))
   }
 
+  @Test func `counts nothing for an ACK of what it has not sent`() throws {
+    let (_, _, usual) = try busy()
+    var source = try Caller.source(chunks: 40) { $0.congestion = .background }
+    var caller = try Caller()
+    _ = try caller.open(&source, now: .zero)
+    for step in 0..<200 {
+      caller.say(&source, now: .zero) { bytes in
+        caller.format.appendAck(0...UInt64(step), delay: UInt64(step), to: &bytes)
+      }
+    }
+    let index = try #require(source.channels.firstIndex { $0.address == caller.address })
+    #expect(source.channels[index].available.isEmpty)
+    caller.say(&source, now: .zero) { caller.format.appendRequest(0...39, to: &$0) }
+    let sent = try caller.hear(&source).flatMap(\.messages).chunks
+    #expect(sent == usual, "the window has not grown")
+  }
+
+  @Test func `is left by who gets what cannot be read again and again, and may come back`() throws {
+    var source = try Caller.source(chunks: 40)
+    var caller = try Caller()
+    _ = try caller.open(&source, now: .zero)
+    let nonsense = { (source: inout Peer, count: Int, now: Duration) in
+      for _ in 0..<count { caller.say(&source, now: now) { $0 += [0xC8, 1, 2, 3] } }
+    }
+    // Never so many within a second: the channel stays.
+    for second in 1...3 {
+      source.timeout(now: .seconds(second))
+      nonsense(&source, Channel.malformedLimit - 1, .seconds(second))
+    }
+    #expect(source.byLocal[caller.remote] != nil)
+    _ = try caller.hear(&source)
+    // Who does not know the channel, or is elsewhere, cannot end it.
+    let foe = try Caller(2)
+    for _ in 0..<1000 {
+      foe.send(to: caller.remote, &source, now: .seconds(3)) { $0 += [0xC8, 1, 2, 3] }
+    }
+    #expect(source.byLocal[caller.remote] != nil)
+    nonsense(&source, 1, .seconds(3))
+    #expect(source.byLocal[caller.remote] == nil)
+    let last = try caller.hear(&source).flatMap(\.messages)
+    guard case .handshake(source: 0, _)? = last.last else {
+      Issue.record("it does not say that it closes the channel: \(last)")
+      return
+    }
+    caller.say(&source, now: .seconds(3)) { caller.format.appendRequest(0...3, to: &$0) }
+    #expect(try caller.hear(&source).isEmpty, "nothing is said any more")
+    caller.local += 1
+    _ = try caller.open(&source, now: .seconds(4))
+    #expect(source.byLocal[caller.remote] != nil, "it is not banned: others may have forged that")
+  }
+
   @Test func `forgets what was asked for when it chokes, and says so again to who asks`() throws {
     var (source, caller, sent) = try busy()
     let index = try #require(source.channels.firstIndex { $0.address == caller.address })

@@ -66,6 +66,8 @@ struct Channel {
   static let grownLimit = 16
   static let falseChunkLimit = 3
   static let helloLimit = 16
+  /// How many datagrams of one second that cannot be read end the channel.
+  static let malformedLimit = 64
 
   var phase = Phase.opening
   var speech = Speech.unknown
@@ -89,6 +91,8 @@ struct Channel {
   var helloTries = 0
   /// Hellos that were read in this second; each costs a signature or two.
   var hellos = 0
+  /// Datagrams of this second that could not be read.
+  var malformed = 0
   var nextPing: Duration?
 
   // Who it is.

@@ -67,6 +67,7 @@ extension Peer {
   }
 
   mutating func read(_ datagram: Span<UInt8>, from address: Address) {
+    var local: UInt32?
     do throws(DecodeError) {
       var reader = try DatagramReader(datagram)
       if reader.destination == 0 {
@@ -80,6 +81,7 @@ extension Peer {
         guard try readAnswer(index, &reader) else { return }
       case .open: heard(index)
       }
+      local = channels[index].local
       if content != nil {
         try readContentMessages(index, &reader)
       } else {
@@ -87,7 +89,19 @@ extension Peer {
       }
     } catch {
       counters.rejected += 1
+      if let index = local.flatMap({ byLocal[$0] }) { noteMalformed(index) }
     }
+  }
+
+  /// Who goes on sending what cannot be read is not talked to any more (RFC 7574, section 3).
+  ///
+  /// It is no liar for that, and may come again: who sees the number of a channel can forge what comes on it, as it can
+  /// forge the HANDSHAKE that closes it, and must not get anybody banned.
+  private mutating func noteMalformed(_ index: Int) {
+    channels[index].malformed += 1
+    guard channels[index].malformed >= Channel.malformedLimit else { return }
+    sayGoodbye(index, redirect: [])
+    lose(index, .closed)
   }
 
   /// The channel that a datagram is for; a newcomer's begins here.

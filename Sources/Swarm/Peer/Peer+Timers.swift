@@ -188,6 +188,7 @@ extension Peer {
       if wants.contains(.linkSamples) { sample(index) }
       channels[index].lateSince = 0
       channels[index].hellos = 0
+      channels[index].malformed = 0
       channels[index].chunksFrom = 0
       channels[index].repairsFrom = 0
     }
