@@ -73,6 +73,20 @@ struct Forgery {
     let size = script.byte() & 3 == 0 ? Int(script.byte()) % Stage.chunkSize : Stage.chunkSize
     let timestamp = wide(&script)
     let payload = [UInt8](repeating: script.byte(), count: size)
+    if format.signatureLength > 0 {
+      guard appendSignature(chunk, timestamp, payload, to: &out) else { return }
+    }
+    format.appendDataHeader(chunk, length: size, timestamp: wide(&script), to: &out)
+    out += payload
+  }
+
+  /// Appends SIGNED_INTEGRITY by the stream's key; false for a chunk that cannot be signed.
+  private mutating func appendSignature(
+    _ chunk: UInt64,
+    _ timestamp: UInt64,
+    _ payload: [UInt8],
+    to out: inout [UInt8]
+  ) -> Bool {
     var signature: [UInt8] = []
     do throws(IntegrityError) {
       let signer = try SignAll.Signer(
@@ -81,17 +95,16 @@ struct Forgery {
         chunkSize: format.chunkSize
       )
       try signer.sign(chunk: chunk, timestamp: timestamp, payload: payload.span.bytes, into: &signature)
-    } catch { return }
+    } catch { return false }
     isSigned = true
     format.appendSignedIntegrity(
       chunk...chunk,
-      length: size,
+      length: payload.count,
       timestamp: timestamp,
       signature: signature.span.bytes,
       to: &out
     )
-    format.appendDataHeader(chunk, length: size, timestamp: wide(&script), to: &out)
-    out += payload
+    return true
   }
 
   private func appendExtension(_ script: inout Script, _ kind: UInt8, to out: inout [UInt8]) {

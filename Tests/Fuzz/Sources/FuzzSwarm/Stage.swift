@@ -51,7 +51,7 @@ struct Stage {
       configuration.integrity = variant.integrity
       configuration.addressing = variant.addressing
       configuration.chunksPerSignature = 4
-      configuration.chunkSize = Self.chunkSize
+      configuration.chunkSize = variant.chunkSize
       configuration.window = 32
       configuration.seed = UInt64(number)
       configuration.clockOffset = Self.unixTime
