@@ -66,6 +66,7 @@ let package = Package(
     .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
     .target(name: "CSockets"),
 
+    module("Text"),
     module("JSON5"),
     module("Wire"),
     module("Crypto", ["COpenSSL"]),
@@ -73,7 +74,7 @@ let package = Package(
     module("Swarm", [pluginKit, "Wire", "Integrity"]),
     module("Net", [pluginKit, "CSockets"]),
     module("MediaIO", ["CFFmpeg"]),
-    module("Node", [pluginKit, "Swarm", "Wire", "Integrity", "Net", "MediaIO"]),
+    module("Node", [pluginKit, "Text", "Swarm", "Wire", "Integrity", "Net", "MediaIO"]),
     .target(
       name: "Lab",
       dependencies: [pluginKit, "JSON5", "Swarm", "Wire", "Integrity"],
@@ -86,13 +87,13 @@ let package = Package(
       dependencies: [pluginKit, "Emulator", "Lab"],
       swiftSettings: swiftSettings
     ),
-    module("Inspect", [pluginKit, "Swarm", "Wire", "Integrity"]),
+    module("Inspect", [pluginKit, "Text", "Swarm", "Wire", "Integrity"]),
     module("Capture", ["CPcap"]),
     .executableTarget(
       name: "freshet",
       dependencies: [
-        pluginKit, "JSON5", "Lab", "Node", "Swarm", "Wire", "Integrity", "MediaIO", "Inspect", "Capture",
-        "Net",
+        pluginKit, "JSON5", "Lab", "Node", "Text", "Swarm", "Wire", "Integrity", "MediaIO", "Inspect",
+        "Capture", "Net",
       ],
       swiftSettings: swiftSettings
     ),
@@ -132,6 +133,7 @@ let package = Package(
 
     .target(name: "Support", path: "Tests/Support", swiftSettings: swiftSettings),
     .target(name: "CAllocations", path: "Tests/CAllocations"),
+    tests("Text", ["Text"]),
     tests("Wire", ["CAllocations", "Support", "Wire"], resources: [.copy("Vectors")]),
     tests(
       "Integrity",

@@ -5,7 +5,7 @@ package import Wire
 public struct DatagramDescription: Sendable {
   /// Counted from 1 in the order of the capture.
   package var number: UInt64
-  /// When it was captured, since the Unix epoch.
+  /// When it was captured, since the Unix epoch; less than a year since some midnight, where the day is not known.
   package var time: Duration?
   package var source: Address?
   package var destination: Address?

@@ -1,4 +1,5 @@
 internal import PluginKit
+internal import Text
 internal import Wire
 
 /// Values as a person reads them.
@@ -22,19 +23,9 @@ enum Figures {
       ? "\(chunks.lowerBound)" : "\(chunks.lowerBound)-\(chunks.upperBound)"
   }
 
-  /// `1,234,567`.
-  static func grouped(_ value: UInt64) -> String {
-    var text = ""
-    for (index, digit) in String(value).reversed().enumerated() {
-      if index > 0, index % 3 == 0 { text.append(",") }
-      text.append(digit)
-    }
-    return String(text.reversed())
-  }
-
   /// `1 chunk`, `1,316 bytes`.
   static func count(_ value: UInt64, _ noun: String) -> String {
-    grouped(value) + " " + noun + (value == 1 ? "" : "s")
+    value.grouped + " " + noun + (value == 1 ? "" : "s")
   }
 
   static func count(_ value: Int, _ noun: String) -> String { count(UInt64(max(value, 0)), noun) }
@@ -47,7 +38,7 @@ enum Figures {
     case ..<1000: return sign + "\(size) µs"
     case ..<1_000_000: return sign + fixed(size, unit: 1000, decimals: size < 100_000 ? 2 : 1) + " ms"
     case ..<1_000_000_000_000: return sign + fixed(size, unit: 1_000_000, decimals: 2) + " s"
-    default: return sign + grouped(size / 1_000_000) + " s"
+    default: return sign + (size / 1_000_000).grouped + " s"
     }
   }
 
@@ -69,11 +60,11 @@ enum Figures {
   /// `value / unit` with exactly `decimals` decimals, cut and not rounded.
   static func fixed(_ value: UInt64, unit: UInt64, decimals: Int) -> String {
     let (whole, rest) = value.quotientAndRemainder(dividingBy: unit)
-    guard decimals > 0 else { return grouped(whole) }
+    guard decimals > 0 else { return whole.grouped }
     var factor: UInt64 = 1
     for _ in 0..<decimals { factor *= 10 }
     let digits = String(UInt64((Double(rest) * Double(factor) / Double(unit)).rounded(.down)))
-    return grouped(whole) + "." + String(repeating: "0", count: max(0, decimals - digits.count)) + digits
+    return whole.grouped + "." + String(repeating: "0", count: max(0, decimals - digits.count)) + digits
   }
 
   /// Seconds with six decimals.

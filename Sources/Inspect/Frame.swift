@@ -73,6 +73,18 @@ struct Frame {
     }
   }
 
+  /// Whether pasted bytes are such a frame with exactly one whole datagram, or with the addresses that the text says.
+  ///
+  /// No datagram of ours is likely to look like one: its lengths would have to be those of IP and UDP.
+  static func fits(_ piece: HexText.Piece, _ layer: LinkLayer) -> Bool {
+    guard let frame = try? read(piece.bytes.span, layer),
+      case .datagram(let payload, let length) = frame.content
+    else { return false }
+    if frame.source == piece.source, frame.destination == piece.destination { return true }
+    // Ethernet fills short frames up.
+    return payload.count == length && (payload.upperBound == piece.bytes.count || piece.bytes.count == 60)
+  }
+
   /// RFC 791.
   private static func ipv4(_ bytes: Span<UInt8>, _ start: Int) throws(SkipReason) -> Frame {
     let header = Int(try byte(bytes, start) & 15) * 4

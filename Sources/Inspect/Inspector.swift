@@ -1,5 +1,6 @@
 public import PluginKit
 public import Swarm
+internal import Text
 internal import Wire
 
 /// Reads captured datagrams, one after the other, and says what each means.
@@ -74,6 +75,22 @@ public struct Inspector {
     }
   }
 
+  /// Describes what was pasted as text: a datagram, or the frame that holds one.
+  public mutating func inspect(_ piece: HexText.Piece) -> Finding {
+    if let layer = LinkLayer.allCases.first(where: { Frame.fits(piece, $0) }) {
+      return inspect(frame: piece.bytes.span, layer, at: piece.time)
+    }
+    if let port, let source = piece.source, let destination = piece.destination,
+      source.port != port, destination.port != port
+    {
+      tally.skip(.otherPort)
+      return .skipped
+    }
+    return .datagram(
+      inspect(datagram: piece.bytes.span, at: piece.time, from: piece.source, to: piece.destination)
+    )
+  }
+
   /// Describes a datagram; `length` is that of the whole when `bytes` are only its beginning.
   public mutating func inspect(
     datagram bytes: Span<UInt8>,
@@ -94,7 +111,7 @@ public struct Inspector {
     read(bytes, into: &description)
     // What seems to be wrong is so only because the end is not there.
     if bytes.count < description.length, description.problem?.kind ?? .malformed == .malformed {
-      let there = "\(Figures.grouped(UInt64(bytes.count))) of \(Figures.count(description.length, "byte"))"
+      let there = "\(UInt64(bytes.count).grouped) of \(Figures.count(description.length, "byte"))"
       description.problem = Problem(
         kind: isFragment ? .fragment : .cut,
         reason: isFragment

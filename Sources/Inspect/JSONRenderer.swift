@@ -1,4 +1,5 @@
 internal import PluginKit
+internal import Text
 
 /// Descriptions for programs: one JSON object each, on one line.
 public struct JSONRenderer: Sendable {
@@ -6,7 +7,10 @@ public struct JSONRenderer: Sendable {
 
   public func render(_ datagram: DatagramDescription) -> String {
     var fields = [Field("type", .text("datagram")), Field("number", .unsigned(datagram.number))]
-    if let time = datagram.time { fields.append(Field("time", .seconds(time))) }
+    if let time = datagram.time {
+      // Nobody captured in the first days of 1970: it is the time of a day that is not known.
+      fields.append(Field(time < HexHeader.unnamedDays ? "time_of_day" : "time", .seconds(time)))
+    }
     if let source = datagram.source { fields.append(Field("from", .text(source.description))) }
     if let destination = datagram.destination { fields.append(Field("to", .text(destination.description))) }
     if let channel = datagram.channel { fields.append(Field("channel", .text(Figures.channel(channel)))) }
@@ -50,7 +54,7 @@ public struct JSONRenderer: Sendable {
   public func render(_ summary: Summary) -> String { Self.object(summary.fields) + "\n" }
 
   private static func object(_ fields: [Field]) -> String {
-    "{" + fields.map { "\(quoted($0.name)):\(text($0.value))" }.joined(separator: ",") + "}"
+    "{" + fields.map { "\($0.name.quotedAsJSON):\(text($0.value))" }.joined(separator: ",") + "}"
   }
 
   private static func text(_ value: Field.Value) -> String {
@@ -59,23 +63,9 @@ public struct JSONRenderer: Sendable {
     case .signed(let number): "\(number)"
     case .seconds(let time): Figures.seconds(time)
     case .flag(let flag): "\(flag)"
-    case .text(let text): quoted(text)
+    case .text(let text): text.quotedAsJSON
     case .list(let values): "[" + values.map(text).joined(separator: ",") + "]"
     case .object(let fields): object(fields)
     }
-  }
-
-  private static func quoted(_ text: String) -> String {
-    var quoted = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"", "\\": quoted += "\\" + String(scalar)
-      case "\u{20}"...: quoted.unicodeScalars.append(scalar)
-      default:
-        let digits = String(scalar.value, radix: 16)
-        quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      }
-    }
-    return quoted + "\""
   }
 }

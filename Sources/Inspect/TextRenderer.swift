@@ -1,4 +1,5 @@
 internal import PluginKit
+internal import Text
 
 /// Descriptions for a person: one line a message, with a short name for each address.
 public struct TextRenderer {
@@ -155,7 +156,7 @@ public struct TextRenderer {
     text += row(
       "messages",
       MessageKind.allCases.compactMap { kind in
-        tally.messages[kind].map { Paint("\(kind.label) \(Figures.grouped($0))") }
+        tally.messages[kind].map { Paint("\(kind.label) \($0.grouped)") }
       }
     )
     if tally.messages[.data] != nil {
@@ -165,7 +166,7 @@ public struct TextRenderer {
       ]
       text += row(
         "chunks",
-        counts.filter { $0.0 > 0 }.map { Paint("\(Figures.grouped($0.0)) \($0.1)", $0.2) }
+        counts.filter { $0.0 > 0 }.map { Paint("\($0.0.grouped) \($0.1)", $0.2) }
       )
     }
     text += row(
@@ -179,11 +180,11 @@ public struct TextRenderer {
     )
     var problems = Problem.Kind.allCases.compactMap { kind in
       tally.problems[kind].map {
-        Paint("\(Figures.grouped($0)) \(kind.rawValue)", kind == .malformed ? .red : .yellow)
+        Paint("\($0.grouped) \(kind.rawValue)", kind == .malformed ? .red : .yellow)
       }
     }
     if tally.forgedStatements > 0 {
-      let count = Figures.grouped(tally.forgedStatements)
+      let count = tally.forgedStatements.grouped
       problems.append(Paint("\(count) false hello, descriptor or signature", .red))
     }
     if summary.dropped > 0 {
@@ -193,7 +194,7 @@ public struct TextRenderer {
     text += row(
       "skipped",
       Skipped.allCases.compactMap { reason in
-        tally.skipped[reason].map { Paint("\(Figures.grouped($0)) \(reason.rawValue)") }
+        tally.skipped[reason].map { Paint("\($0.grouped) \(reason.rawValue)") }
       }
     )
     var label = "channels"

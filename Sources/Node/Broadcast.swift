@@ -3,6 +3,7 @@ import MediaIO
 import Net
 import PluginKit
 import Swarm
+import Text
 import Wire
 
 /// A running source: an input on its way to a swarm.

@@ -2,6 +2,7 @@ import Glibc
 import Integrity
 import Net
 import Swarm
+import Text
 
 /// A file whose bytes are content that does not change.
 @safe struct ContentFile: ~Copyable {

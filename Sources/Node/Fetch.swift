@@ -4,6 +4,7 @@ import MediaIO
 import Net
 import PluginKit
 import Swarm
+import Text
 
 /// A running fetch: content on its way into a file, and to others who want it.
 package struct Fetch {

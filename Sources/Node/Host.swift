@@ -3,6 +3,7 @@ import MediaIO
 import Net
 import PluginKit
 import Swarm
+import Text
 
 /// What drives the peers of one process: its clock, its socket, its timers and its user's signals.
 ///

@@ -3,6 +3,7 @@ package import MediaIO
 package import Net
 package import PluginKit
 package import Swarm
+internal import Text
 
 /// Why a peer could not begin or go on, as one sentence for the user.
 package enum NodeError: Error, CustomStringConvertible {

@@ -2,6 +2,7 @@ package import Integrity
 import Net
 import PluginKit
 import Swarm
+import Text
 
 /// A running seed: files, each the content of a swarm of its own, on one socket (RFC 7574, sections 3.11 and 5).
 package struct Seed {

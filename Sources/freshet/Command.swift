@@ -77,7 +77,7 @@ package struct Command: Sendable {
       Operand(
         name: "INPUT",
         summary:
-          "A capture (pcap, pcapng), or a text with one datagram a line in hexadecimal; - for standard input",
+          "A capture (pcap, pcapng), or text: a line of hexadecimal a datagram, or as xxd and tcpdump -x print it; - for standard input",
         isOptional: true
       )
     ],

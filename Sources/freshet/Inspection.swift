@@ -58,17 +58,20 @@ struct Inspection: ~Copyable {
       }
     case .lines(var file):
       var number = 0
-      while let line = file.next(limit: HexLine.limit) {
+      var text = HexText()
+      while let line = file.next(limit: HexText.limit) {
         number += 1
-        let bytes: [UInt8]?
+        let pieces: [HexText.Piece]
         do throws(HexError) {
-          bytes = try HexLine.bytes(line)
+          pieces = try text.read(line)
         } catch {
+          for piece in text.finish() { try show(inspector.inspect(piece)) }
           try finish()
           throw CommandError("line \(number) is no datagram in hexadecimal digits: \(error)")
         }
-        if let bytes { try write(inspector.inspect(datagram: bytes.span)) }
+        for piece in pieces { try show(inspector.inspect(piece)) }
       }
+      for piece in text.finish() { try show(inspector.inspect(piece)) }
     }
     try finish()
   }

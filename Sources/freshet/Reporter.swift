@@ -1,6 +1,7 @@
 import Glibc
 import Node
 import Swarm
+import Text
 
 /// Tells the user and the statistics file what a running peer says.
 struct Reporter: ~Copyable {

@@ -1,4 +1,5 @@
 package import Swarm
+internal import Text
 
 extension Statistics {
   /// One JSON object on one line, always with the same keys in the same order; `null` where nothing is known.
@@ -18,8 +19,8 @@ extension Statistics {
       ("bytes_out", String(bytesOut)),
       ("children", String(children)),
       ("peers", String(peers)),
-      ("id", id.map(Self.quoted) ?? "null"),
-      ("parent", parent.map(Self.quoted) ?? "null"),
+      ("id", id?.quotedAsJSON ?? "null"),
+      ("parent", parent?.quotedAsJSON ?? "null"),
       ("depth", depth.map { String($0) } ?? "null"),
       ("window_fill", Self.number(windowFill)),
       ("behind_live_ms", Self.number(behindLiveMilliseconds)),
@@ -40,19 +41,5 @@ extension Statistics {
   private static func number(_ value: Double?, decimals: Int = 3) -> String {
     guard let value, value.isFinite else { return "null" }
     return Number.text(value, decimals: decimals)
-  }
-
-  private static func quoted(_ text: String) -> String {
-    var quoted = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"", "\\": quoted += "\\" + String(scalar)
-      case "\u{20}"...: quoted.unicodeScalars.append(scalar)
-      default:
-        let digits = String(scalar.value, radix: 16)
-        quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      }
-    }
-    return quoted + "\""
   }
 }

@@ -1,5 +1,6 @@
 internal import Node
 package import Swarm
+internal import Text
 
 /// What a running peer says about itself, from one look at its statistics to the next.
 ///

@@ -122,14 +122,4 @@ struct RenderingTests {
     let error = #expect(throws: Filter.UnknownName.self) { try Filter(only: ["have", "dat"]) }
     #expect(error?.name == "dat")
   }
-
-  @Test func `Lines of hexadecimal digits are read as people write them`() throws {
-    let ways = ["00aaFF10", "  00 aa ff 10\r", "00:aa:ff:10", "0x00, 0xAA, 0xff, 0x10"]
-    for way in ways { #expect(try HexLine.bytes(Array(way.utf8)) == [0, 0xAA, 0xFF, 0x10], "\(way)") }
-    for none in ["", "   ", "# 00 11"] { #expect(try HexLine.bytes(Array(none.utf8)) == nil) }
-    for wrong in ["0", "0g", "00 1 22", "hello", "x1", "00 # 11"] {
-      #expect(throws: HexError.self, "\(wrong)") { try HexLine.bytes(Array(wrong.utf8)) }
-    }
-    #expect(throws: HexError.self) { try HexLine.bytes([UInt8](repeating: 0x30, count: 200_000)) }
-  }
 }

@@ -117,8 +117,9 @@ struct Talk {
 func vectors(_ name: String) throws -> [[UInt8]] {
   let folder = #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
   let text = String(decoding: try contents(of: "/\(folder)/WireTests/Vectors/\(name)"), as: UTF8.self)
-  return try text.split(separator: "\n").filter { $0.first?.isHexDigit == true }.compactMap { line in
-    try HexLine.bytes(Array(line.utf8))
+  return try text.split(separator: "\n").filter { $0.first?.isHexDigit == true }.flatMap { line in
+    var reader = HexText()
+    return try (reader.read(Array(line.utf8)) + reader.finish()).map(\.bytes)
   }
 }
 

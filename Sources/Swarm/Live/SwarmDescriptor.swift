@@ -1,11 +1,11 @@
 import Integrity
 import PluginKit
-import Wire
+package import Wire
 
 /// What the stream's key says about its swarm: how a viewer learns which topology to run, and how a swap is announced.
 ///
 /// Signed with a prefix that no chunk can have.
-package struct SwarmDescriptor: Hashable, Sendable {
+package struct SwarmDescriptor: Hashable, Sendable, ExtensionBody {
   /// How chunks are dealt to stripes.
   package enum StripeRule: UInt8, Hashable, Sendable {
     /// Chunk `c` belongs to stripe `c mod stripes`.
@@ -63,31 +63,27 @@ package struct SwarmDescriptor: Hashable, Sendable {
   }
 
   /// Reads a descriptor whose signature has been checked; nil when it is of a version or shape that is not known.
-  package init?(_ span: RawSpan) {
-    var reader = ByteReader(span)
-    do throws(DecodeError) {
-      guard try reader.read(UInt8.self) == Self.version else { return nil }
-      epoch = try reader.read()
-      rate = try reader.read()
-      stripes = Int(try reader.read(UInt8.self))
-      guard let rule = StripeRule(rawValue: try reader.read()), 1...StripeSet.limit ~= stripes else {
-        return nil
-      }
-      self.rule = rule
-      captureStart = try reader.read()
-      validFrom = try reader.read()
-      var texts: [String] = []
-      for _ in 0..<2 {
-        let count = Int(try reader.read(UInt16.self))
-        guard count <= Self.textLimit else { return nil }
-        var bytes: [UInt8] = []
-        for _ in 0..<count { bytes.append(try reader.read()) }
-        // It is shown to the user.
-        guard bytes.allSatisfy({ 0x20...0x7E ~= $0 }) else { return nil }
-        texts.append(String(decoding: bytes, as: UTF8.self))
-      }
-      topology = texts[0]
-      parameters = texts[1]
-    } catch { return nil }
+  package init?(reading reader: inout ByteReader) throws(DecodeError) {
+    guard try reader.read(UInt8.self) == Self.version else { return nil }
+    epoch = try reader.read()
+    rate = try reader.read()
+    stripes = Int(try reader.read(UInt8.self))
+    guard let rule = StripeRule(rawValue: try reader.read()), 1...StripeSet.limit ~= stripes else {
+      return nil
+    }
+    self.rule = rule
+    captureStart = try reader.read()
+    validFrom = try reader.read()
+    guard let topology = try Self.text(&reader), let parameters = try Self.text(&reader) else { return nil }
+    self.topology = topology
+    self.parameters = parameters
+  }
+
+  /// What is shown to the user: printable ASCII.
+  private static func text(_ reader: inout ByteReader) throws(DecodeError) -> String? {
+    let count = Int(try reader.read(UInt16.self))
+    guard count <= textLimit else { return nil }
+    let bytes = try reader.copy(count)
+    return bytes.allSatisfy { 0x20...0x7E ~= $0 } ? String(decoding: bytes, as: UTF8.self) : nil
   }
 }

@@ -84,15 +84,16 @@ extension Peer {
       channels[index].routes.removeAll { StripeSet(rawValue: stripes).contains(stripe: $0.stripe) }
     case .goodbye:
       var reader = ByteReader(body)
-      guard let bytes = reader.rest() else { return }
+      let bytes = reader.rest()
       var offset = 0
       guard let list = Extension.Suggestion.decode(bytes, at: &offset) else { return }
       channels[index].farewell = candidates(list, from: channels[index].address)
     case .message:
       var reader = ByteReader(body)
       guard let epoch = try? reader.read(UInt32.self), reader.remaining <= TopologyContext.messageLimit,
-        let bytes = reader.rest(), topology != nil
+        topology != nil
       else { return }
+      let bytes = reader.rest()
       events.append(.message(channels[index].peer, epoch: epoch, bytes: bytes))
     case .ping:
       guard let ping = Extension.Ping(body) else { return }

@@ -149,20 +149,19 @@ extension Peer {
       }
     }
     if !holdsSome { appendSignedMunro(subtree) }
-    let address = channels[index].address
-    let remote = channels[index].remote
-    let append = { (peer: inout Peer, chunks: ChunkRange, hash: RawSpan) in
-      if peer.outbox.pending + peer.plainFormat.integritySize > peer.configuration.datagramLimit {
-        peer.split(to: address, remote, lane: lane)
-      }
-      peer.plainFormat.appendIntegrity(chunks, hash: hash, to: &peer.outbox.heads)
-    }
     if isWhole, !holdsSome {
-      subtree.leaves { append(&self, $0, $1) }
+      subtree.leaves { appendHash(index, $0, $1, lane) }
     } else if subtree.knowsHash(of: chunk) {
       let available = channels[index].available
-      subtree.uncles(of: chunk, holdsAny: { available.overlaps($0) }) { append(&self, $0, $1) }
+      subtree.uncles(of: chunk, holdsAny: { available.overlaps($0) }) { appendHash(index, $0, $1, lane) }
     }
+  }
+
+  private mutating func appendHash(_ index: Int, _ chunks: ChunkRange, _ hash: RawSpan, _ lane: Lane) {
+    if outbox.pending + plainFormat.integritySize > configuration.datagramLimit {
+      split(to: channels[index].address, channels[index].remote, lane: lane)
+    }
+    plainFormat.appendIntegrity(chunks, hash: hash, to: &outbox.heads)
   }
 
   /// Ends the datagram under way, and begins another to the same channel.

@@ -73,12 +73,13 @@ extension Peer {
   }
 
   private mutating func timeout(_ index: Int) {
-    let channel = channels[index]
-    switch channel.phase {
+    // No copy of the channel is kept here: whatever sends would copy all its lists.
+    let local = channels[index].local
+    switch channels[index].phase {
     case .free: return
     case .opening:
-      guard let at = channel.nextHandshake, at <= now else { return }
-      if now - channel.opened >= Self.openingLimit {
+      guard let at = channels[index].nextHandshake, at <= now else { return }
+      if now - channels[index].opened >= Self.openingLimit {
         giveUpOpening(index)
       } else {
         sendHandshake(index)
@@ -86,22 +87,23 @@ extension Peer {
       return
     case .open: break
     }
-    if isDead(channel) {
+    if isDead(channels[index]) {
+      let (address, peer) = (channels[index].address, channels[index].peer)
       lose(index, .silent)
-      if topology == nil, bootstrap.contains(channel.address) { connect(to: channel.peer) }
+      if topology == nil, bootstrap.contains(address) { connect(to: peer) }
       return
     }
-    if isUseless(channel) {
+    if isUseless(channels[index]) {
       sayGoodbye(index, redirect: [])
       free(index)
       return
     }
-    if let at = channel.nextHello, at <= now { repeatHello(index) }
-    if let at = channel.ackDeadline, at <= now { sendAck(index) }
-    if let at = channel.pendingAsk?.next, at <= now { sendAsk(index) }
-    guard channels[index].isOpen, channels[index].local == channel.local else { return }
-    if let at = channel.nextPing, at <= now {
-      if channel.speech == .proven {
+    if let at = channels[index].nextHello, at <= now { repeatHello(index) }
+    if let at = channels[index].ackDeadline, at <= now { sendAck(index) }
+    if let at = channels[index].pendingAsk?.next, at <= now { sendAsk(index) }
+    guard channels[index].isOpen, channels[index].local == local else { return }
+    if let at = channels[index].nextPing, at <= now {
+      if channels[index].speech == .proven {
         sendPing(index)
       } else {
         channels[index].nextPing = now + .seconds(1)
@@ -116,9 +118,11 @@ extension Peer {
     if let at = channels[index].nextRelease, at <= now { pump(index) }
     announce(index)
     var quiet = channels[index].routes.isEmpty ? Self.keepAliveInterval : Self.heartbeat
-    if channel.isPulled, now - channel.lastHeard >= .seconds(2) { quiet = .seconds(2) }
+    if channels[index].isPulled, now - channels[index].lastHeard >= .seconds(2) { quiet = .seconds(2) }
     if now - channels[index].lastSent >= quiet { send(index) { _ in } }
-    if !channel.parentStripes.isEmpty, now >= silenceDeadline(channel) { reportSilence(index) }
+    if !channels[index].parentStripes.isEmpty, now >= silenceDeadline(channels[index]) {
+      reportSilence(index)
+    }
   }
 
   private mutating func giveUpOpening(_ index: Int) {

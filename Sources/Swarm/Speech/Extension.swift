@@ -1,5 +1,5 @@
 package import PluginKit
-import Wire
+package import Wire
 
 /// What Freshet peers say to each other beside the RFC's messages.
 ///
@@ -20,7 +20,7 @@ package enum Extension {
   }
 
   /// Asks for stripes, or for a connection of another purpose.
-  package struct Ask: Equatable {
+  package struct Ask: Equatable, ExtensionBody {
     package var number: UInt16
     package var purpose: Purpose
     package var stripes: StripeSet
@@ -46,24 +46,21 @@ package enum Extension {
       self.note = note
     }
 
-    package init?(_ body: RawSpan) {
-      var reader = ByteReader(body)
-      do throws(DecodeError) {
-        number = try reader.read()
-        guard let purpose = Purpose(rawValue: try reader.read()) else { return nil }
-        self.purpose = purpose
-        stripes = StripeSet(rawValue: try reader.read())
-        let hasFrom = try reader.read(UInt8.self) != 0
-        let first = try reader.read(UInt64.self)
-        from = hasFrom ? first : nil
-      } catch { return nil }
-      guard reader.remaining <= Inbound.noteLimit, let rest = reader.rest() else { return nil }
-      note = rest
+    package init?(reading reader: inout ByteReader) throws(DecodeError) {
+      number = try reader.read()
+      guard let purpose = Purpose(rawValue: try reader.read()) else { return nil }
+      self.purpose = purpose
+      stripes = StripeSet(rawValue: try reader.read())
+      let hasFrom = try reader.read(UInt8.self) != 0
+      let first = try reader.read(UInt64.self)
+      from = hasFrom ? first : nil
+      guard reader.remaining <= Inbound.noteLimit else { return nil }
+      note = reader.rest()
     }
   }
 
   /// The answer to an ask.
-  package struct Answer: Equatable {
+  package struct Answer: Equatable, ExtensionBody {
     package var number: UInt16
     package var isAccepted: Bool
     package var stripes: StripeSet
@@ -99,17 +96,14 @@ package enum Extension {
       self.note = note
     }
 
-    package init?(_ body: RawSpan) {
-      var reader = ByteReader(body)
-      do throws(DecodeError) {
-        number = try reader.read()
-        let flags = try reader.read(UInt8.self)
-        isAccepted = flags & 1 != 0
-        stripes = StripeSet(rawValue: try reader.read())
-        let first = try reader.read(UInt64.self)
-        from = flags & 2 != 0 ? first : nil
-      } catch { return nil }
-      guard let rest = reader.rest() else { return nil }
+    package init?(reading reader: inout ByteReader) throws(DecodeError) {
+      number = try reader.read()
+      let flags = try reader.read(UInt8.self)
+      isAccepted = flags & 1 != 0
+      stripes = StripeSet(rawValue: try reader.read())
+      let first = try reader.read(UInt64.self)
+      from = flags & 2 != 0 ? first : nil
+      let rest = reader.rest()
       var offset = 0
       guard let redirect = Suggestion.decode(rest, at: &offset), rest.count - offset <= Inbound.noteLimit
       else {
@@ -151,7 +145,7 @@ package enum Extension {
   }
 
   /// A peer's state, said at each ping so that candidates stay known.
-  package struct Ping: Equatable {
+  package struct Ping: Equatable, ExtensionBody {
     package var token: UInt64
     package var isAttached: Bool
     package var depth: UInt16
@@ -170,21 +164,10 @@ package enum Extension {
       self.depth = depth
     }
 
-    package init?(_ body: RawSpan) {
-      var reader = ByteReader(body)
-      do throws(DecodeError) {
-        token = try reader.read()
-        isAttached = try reader.read(UInt8.self) != 0
-        depth = try reader.read()
-      } catch { return nil }
+    package init?(reading reader: inout ByteReader) throws(DecodeError) {
+      token = try reader.read()
+      isAttached = try reader.read(UInt8.self) != 0
+      depth = try reader.read()
     }
-  }
-}
-
-extension ByteReader {
-  /// Copies what is left.
-  mutating func rest() -> [UInt8]? {
-    guard let span = try? read(count: remaining) else { return nil }
-    return unsafe span.withUnsafeBytes { unsafe Array($0) }
   }
 }

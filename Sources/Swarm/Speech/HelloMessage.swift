@@ -70,7 +70,8 @@ package struct HelloMessage: Equatable {
   /// Reads a hello without checking its proof; nil when it is none.
   package static func read(_ span: RawSpan, observed: Address) -> Unproven? {
     var reader = ByteReader(span)
-    guard let body = reader.rest(), body.count > PeerIdentity.signatureLength else { return nil }
+    let body = reader.rest()
+    guard body.count > PeerIdentity.signatureLength else { return nil }
     let signature = Array(body.suffix(PeerIdentity.signatureLength))
     let claim = body.dropLast(PeerIdentity.signatureLength)
     var fields = unsafe ByteReader(claim.span.bytes)
@@ -82,13 +83,9 @@ package struct HelloMessage: Equatable {
       let download = min(try fields.read(UInt64.self), Self.rateLimit)
       let uptime = try fields.read(UInt32.self)
       let tag = try fields.read(UInt8.self)
-      let count = Int(try fields.read(UInt8.self))
-      var bytes: [UInt8] = []
-      for _ in 0..<count { bytes.append(try fields.read()) }
-      guard fields.remaining == 32, let key = fields.rest(), var address = Address(tag: tag, bytes: bytes)
-      else {
-        return nil
-      }
+      let bytes = try fields.copy(Int(fields.read(UInt8.self)))
+      guard fields.remaining == 32, var address = Address(tag: tag, bytes: bytes) else { return nil }
+      let key = fields.rest()
       if !address.isCredible(from: observed) { address = observed }
       guard let id = PeerID(PeerIdentity.id(of: key)) else { return nil }
       let hello = Hello(

@@ -20,10 +20,22 @@ let link: Swarm.Link = {
 @c(LLVMFuzzerTestOneInput)
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   let input = [UInt8](UnsafeBufferPointer(start: start, count: count))
-  _ = try? HexLine.bytes(input)
+  inspectText(input)
   inspect(input, Inspector())
   inspect(input, Inspector(link: link, keepsBytes: true))
   return 0
+}
+
+/// The same bytes as pasted text.
+func inspectText(_ input: [UInt8]) {
+  var inspector = Inspector(link: link)
+  var text = HexText()
+  var renderer = TextRenderer(width: 80)
+  for line in input.split(separator: 0x0A, omittingEmptySubsequences: false) {
+    let pieces = (try? text.read(line)) ?? text.finish()
+    for case .datagram(let said) in pieces.map({ inspector.inspect($0) }) { check(renderer.render(said)) }
+  }
+  _ = text.finish()
 }
 
 func inspect(_ input: [UInt8], _ fresh: Inspector) {
