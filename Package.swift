@@ -26,9 +26,14 @@ func plugin(_ kind: String, _ name: String, _ dependencies: [Target.Dependency] 
     name: name,
     dependencies: [pluginKit] + dependencies,
     path: "Plugins/\(kind)/\(name)",
+    // A topology has a page beside it.
+    exclude: kind == "Topologies" ? ["README.md"] : [],
     swiftSettings: swiftSettings
   )
 }
+
+/// The topologies that tests of swarms link.
+let topologies: [Target.Dependency] = ["Tree", "Chain", "Striped", "SuperPeer"]
 
 /// Tests of one module, in the folder `Tests/<Name>Tests`.
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
@@ -46,6 +51,8 @@ let package = Package(
     .executable(name: "freshet", targets: ["freshet"]),
     .library(name: "Tree", type: .dynamic, targets: ["Tree"]),
     .library(name: "Chain", type: .dynamic, targets: ["Chain"]),
+    .library(name: "Striped", type: .dynamic, targets: ["Striped"]),
+    .library(name: "SuperPeer", type: .dynamic, targets: ["SuperPeer"]),
     .library(name: "UDP", type: .dynamic, targets: ["UDP"]),
     .library(name: "Static", type: .dynamic, targets: ["Static"]),
     .library(name: "Wire", targets: ["Wire"]),
@@ -107,6 +114,8 @@ let package = Package(
     ),
     plugin("Topologies", "Tree", ["Branching"]),
     plugin("Topologies", "Chain", ["Branching"]),
+    plugin("Topologies", "Striped", ["Branching"]),
+    plugin("Topologies", "SuperPeer", ["Branching"]),
     plugin("Transports", "UDP"),
     plugin("Discoveries", "Static"),
 
@@ -141,9 +150,9 @@ let package = Package(
       resources: [.copy("Vectors")]
     ),
     tests("JSON5", ["Support", "JSON5"]),
-    tests("Swarm", ["Support", pluginKit, "Swarm", "Lab", "Wire", "Integrity", "Tree", "Chain"]),
-    tests("Lab", ["Support", pluginKit, "Lab", "Swarm", "Integrity", "Tree", "Chain"]),
-    tests("Topology", ["Support", pluginKit, "Branching", "Tree", "Chain", "Static"]),
+    tests("Swarm", ["Support", pluginKit, "Swarm", "Lab", "Wire", "Integrity"] + topologies),
+    tests("Lab", ["Support", pluginKit, "Lab", "Swarm", "Integrity"] + topologies),
+    tests("Topology", ["Support", pluginKit, "Branching", "Static"] + topologies),
     tests("Net", ["CAllocations", "Support", pluginKit, "Net", "UDP"]),
     tests("Emulator", ["Support", pluginKit, "Emulator", "Lab", "Net"]),
     tests("Node", ["Support", pluginKit, "Node", "Net", "Swarm", "Integrity", "Tree"]),

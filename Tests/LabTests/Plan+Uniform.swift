@@ -2,6 +2,8 @@ import Lab
 import PluginKit
 
 @testable import Chain
+@testable import Striped
+@testable import SuperPeer
 @testable import Tree
 
 extension Plan {
@@ -58,6 +60,9 @@ func makeTopology(_ name: String, _ parameters: String) throws(ParameterError) -
   switch name {
   case "tree": try Tree(parameters: Parameters(parameters, declared: Tree.manifest.parameters))
   case "chain": try Chain(parameters: Parameters(parameters, declared: Chain.manifest.parameters))
+  case "striped": try Striped(parameters: Parameters(parameters, declared: Striped.manifest.parameters))
+  case "superpeer":
+    try SuperPeer(parameters: Parameters(parameters, declared: SuperPeer.manifest.parameters))
   default: throw ParameterError("there is no topology '\(name)' here")
   }
 }

@@ -32,7 +32,9 @@ import Testing
   @Test func `an unknown name lists what there is`() throws {
     let registry = try PluginRegistry.standard(searchPath: "")
     let error = #expect(throws: PluginError.self) { try registry.topology("ring") }
-    #expect(error?.description == "there is no topology 'ring': there are only chain and tree")
+    let names = registry.names("topology").sorted()
+    let list = names.dropLast().joined(separator: ", ") + " and " + (names.last ?? "")
+    #expect(error?.description == "there is no topology 'ring': there are only \(list)")
     // A name of another kind is no name of this.
     #expect(throws: PluginError.self) { try registry.topology("udp") }
     #expect(throws: PluginError.self) { try registry.transport("tree") }

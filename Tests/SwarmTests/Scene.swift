@@ -6,6 +6,8 @@ import Testing
 import Wire
 
 @testable import Chain
+@testable import Striped
+@testable import SuperPeer
 @testable import Tree
 
 /// A broadcast with its source on a simulated network, and viewers that join it.
@@ -45,6 +47,9 @@ final class Scene {
     switch name {
     case "tree": try Tree(parameters: Parameters(parameters, declared: Tree.manifest.parameters))
     case "chain": try Chain(parameters: Parameters(parameters, declared: Chain.manifest.parameters))
+    case "striped": try Striped(parameters: Parameters(parameters, declared: Striped.manifest.parameters))
+    case "superpeer":
+      try SuperPeer(parameters: Parameters(parameters, declared: SuperPeer.manifest.parameters))
     default: throw ParameterError("there is no topology '\(name)' here")
     }
   }

@@ -83,7 +83,7 @@ private struct Bench {
     _ purpose: Purpose = .data,
     from: UInt64? = nil,
     isPlain: Bool = false,
-    note: AskNote = AskNote(relays: true)
+    note: AskNote = AskNote(slots: 2)
   ) -> TopologyEvent {
     .inbound(
       Inbound(
@@ -161,7 +161,7 @@ extension [TopologyAction] {
     bench.attach()
     #expect(bench.handle(bench.ask(1)).refuses(1), "its parent")
     #expect(bench.handle(bench.ask(0)).refuses(0), "its grandparent")
-    let above = AskNote(relays: true, children: [55, 1])
+    let above = AskNote(slots: 2, children: [55, 1])
     #expect(bench.handle(bench.ask(4, note: above)).refuses(4), "the parent of its parent, as it says")
   }
 
@@ -262,7 +262,7 @@ extension [TopologyAction] {
     let near = Offer(kind: .free, depth: 1, slots: 1, contact: Bench.contact(50))
     func report(_ offers: [Offer], _ standing: Standing = .attached) -> [UInt8] {
       Message.report(
-        Report(sequence: 1, standing: standing, relays: true, size: 9, height: 3, offers: offers)
+        Report(sequence: 1, standing: standing, slots: 2, size: 9, height: 3, offers: offers)
       ).encoded
     }
     _ = bench.handle(.message(PeerRef(4), epoch: 1, bytes: report([deep])))
@@ -286,14 +286,14 @@ extension [TopologyAction] {
     _ = bench.handle(bench.ask(4))
     _ = bench.handle(bench.ask(5))
     #expect(bench.handle(bench.ask(6)).refuses(6))
-    #expect(bench.handle(bench.ask(6, note: AskNote(relays: true, lost: 77))).refuses(6))
-    let actions = bench.handle(bench.ask(6, from: 9, note: AskNote(relays: true, lost: 4)))
+    #expect(bench.handle(bench.ask(6, note: AskNote(slots: 2, lost: 77))).refuses(6))
+    let actions = bench.handle(bench.ask(6, from: 9, note: AskNote(slots: 2, lost: 4)))
     #expect(actions.accepts(6))
     #expect(actions.contains(.send(PeerRef(4), Message.ping.encoded)))
     bench.now = .milliseconds(500)
     #expect(bench.handle(.timer(5)).contains(.disconnect(PeerRef(4), redirect: [])))
     // It is one for one: the slot for repair is free again, and a second orphan hangs elsewhere.
-    #expect(bench.handle(bench.ask(7, note: AskNote(relays: true, lost: 4))).refuses(7))
+    #expect(bench.handle(bench.ask(7, note: AskNote(slots: 2, lost: 4))).refuses(7))
   }
 
   @Test func `of two siblings only the later one may hang under the other while both look for a parent`() {
@@ -307,9 +307,9 @@ extension [TopologyAction] {
     _ = bench.handle(.message(PeerRef(1), epoch: 1, bytes: Message.view(view).encoded))
     let actions = bench.handle(.linkDown(PeerRef(1), .silent, redirect: []))
     #expect(actions.asked.map(\.0) == [PeerRef(20)], "the one before it first")
-    #expect(bench.handle(bench.ask(20, note: AskNote(relays: true, lost: 1, rank: 0))).refuses(20))
-    #expect(bench.handle(bench.ask(22, note: AskNote(relays: true, lost: 1, rank: 2))).accepts(22))
-    #expect(bench.handle(bench.ask(23, note: AskNote(relays: true, lost: 8, rank: 3))).refuses(23))
+    #expect(bench.handle(bench.ask(20, note: AskNote(slots: 2, lost: 1, rank: 0))).refuses(20))
+    #expect(bench.handle(bench.ask(22, note: AskNote(slots: 2, lost: 1, rank: 2))).accepts(22))
+    #expect(bench.handle(bench.ask(23, note: AskNote(slots: 2, lost: 8, rank: 3))).refuses(23))
   }
 
   @Test func `children that leave with grace are told where to go`() {
@@ -327,7 +327,7 @@ extension [TopologyAction] {
     var bench = Bench(fanout: 4)
     bench.begin(.source, upload: 8_000_000)
     _ = bench.handle(bench.ask(4))
-    _ = bench.handle(bench.ask(5, note: AskNote(relays: false)))
+    _ = bench.handle(bench.ask(5, note: AskNote(slots: 0)))
     _ = bench.handle(bench.ask(6))
     let actions = bench.handle(.capacity(Capacity(upload: 2_000_000)))
     let gone = actions.compactMap { if case .disconnect(let peer, _) = $0 { peer } else { nil } }

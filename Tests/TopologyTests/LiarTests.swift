@@ -121,7 +121,7 @@ import Tree
         standing: Standing(rawValue: UInt8.random(in: 0...2, using: &random)) ?? .attached,
         depth: Int(number(UInt16.self)),
         pulse: number(UInt64.self),
-        path: (0..<Int.random(in: 0...64, using: &random)).map { _ in number(UInt64.self) }
+        path: (0..<Int.random(in: 0...View.pathLimit, using: &random)).map { _ in number(UInt64.self) }
       )
       view.sequence = number(UInt32.self)
       view.rank = number(UInt8.self)
@@ -135,7 +135,7 @@ import Tree
           Report(
             sequence: number(UInt32.self),
             standing: .attached,
-            relays: true,
+            slots: 2,
             size: number(UInt32.self),
             height: number(UInt16.self),
             offers: some(4).map {
@@ -148,7 +148,7 @@ import Tree
     case 4:
       bytes =
         AskNote(
-          relays: true,
+          slots: 2,
           lost: contacts.randomElement(using: &random)?.id.ring,
           rank: number(UInt8.self),
           children: (0..<Int.random(in: 0...48, using: &random)).map { _ in number(UInt64.self) }

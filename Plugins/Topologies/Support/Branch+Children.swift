@@ -6,8 +6,8 @@ struct Child {
   var contact: Contact?
   /// A plain RFC 7574 peer, which pulls and understands none of our messages.
   var isPlain: Bool
-  /// Whether it can take children.
-  var relays: Bool
+  /// How many children it can take.
+  var slots: Int
   var since: Duration
   var lastHeard: Duration
   var roundTrip = Duration.zero
@@ -17,6 +17,8 @@ struct Child {
   var standing = Standing.attached
   var size: UInt32 = 1
   var height: UInt16 = 0
+  var capacity: UInt32 = 0
+  var classes: [UInt32] = []
   var offers: [Offer] = []
   /// How many were sent below it since its last report.
   var assigned = 0
@@ -29,6 +31,8 @@ struct Child {
   var lastView: View?
 
   var ring: UInt64? { contact?.id.ring }
+  /// Whether it can take children.
+  var relays: Bool { slots > 0 }
 }
 
 /// A child that may be dead, and is pinged until it answers or is dropped.
@@ -81,15 +85,11 @@ extension Branch {
       context.emit(.refuse(ask.peer, ask.stripes, redirect: wayUp(for: ask, context)))
       return
     }
-    let relays =
-      note?.relays == true
-      && ask.hello.map {
-        $0.capacity.isReachable && $0.capacity.upload > 0 && $0.capacity.upload >= context.stream.rate
-      } == true
+    let brought = slots(brought: ask, note, context)
     if children.contains(where: { $0.peer == ask.peer }) {
       // It did not hear our answer, or has begun anew.
       children.removeAll { $0.peer == ask.peer }
-      accept(ask, stripes, relays: relays, &context)
+      accept(ask, stripes, brought, &context)
       return
     }
     // Of the children of a dead parent, one takes its slot here and the others hang under that one.
@@ -100,12 +100,22 @@ extension Branch {
       suspect(dead, &context)
     }
     if children.count < slots(context) || (isOrphan && children.count < slotsForRepair(context)) {
-      accept(ask, stripes, relays: relays, &context)
-    } else if relays, let watcher = lastWatcher(context.now) {
-      replace(watcher, with: ask, stripes, &context)
+      accept(ask, stripes, brought, &context)
+    } else if let weakest = weakest(below: brought, context.now) {
+      replace(weakest, with: ask, stripes, brought, &context)
     } else {
-      context.emit(.refuse(ask.peer, ask.stripes, redirect: redirect(ask, relays: relays, &context)))
+      context.emit(.refuse(ask.peer, ask.stripes, redirect: redirect(ask, brought, &context)))
     }
+  }
+
+  /// How many children the asker will take: what it says, as far as the upload that it proved carries them.
+  private func slots(brought ask: Inbound, _ note: AskNote?, _ context: TopologyContext) -> Int {
+    guard let note, let capacity = ask.hello?.capacity, capacity.isReachable, capacity.upload > 0 else {
+      return 0
+    }
+    let carried = context.stream.rate == 0 ? Int(note.slots) : context.stream.copies(in: capacity.upload)
+    let slots = min(Int(note.slots), carried)
+    return shape.trial == nil || isCore(slots, for: capacity.uptime) ? slots : 0
   }
 
   /// Whether it can answer for chunks: it is attached and stays where it is, or the asker comes behind it in the row of
@@ -136,7 +146,7 @@ extension Branch {
   private mutating func accept(
     _ ask: Inbound,
     _ stripes: StripeSet,
-    relays: Bool,
+    _ slots: Int,
     _ context: inout TopologyContext
   ) {
     guests.removeAll { $0 == ask.peer }
@@ -149,7 +159,7 @@ extension Branch {
         peer: ask.peer,
         contact: contact(of: ask.peer, ask.hello, context),
         isPlain: ask.hello == nil,
-        relays: relays,
+        slots: slots,
         since: context.now,
         lastHeard: context.now
       )
@@ -182,13 +192,13 @@ extension Branch {
   /// Those below whom the asker finds room, the shallowest first, at most ``TopologyContext/redirectLimit``.
   private mutating func redirect(
     _ ask: Inbound,
-    relays: Bool,
+    _ slots: Int,
     _ context: inout TopologyContext
   ) -> [PeerRef] {
     guard ask.hello != nil else { return [] }
     var peers: [PeerRef] = []
     let half = TopologyContext.redirectLimit / 2
-    while peers.count < half, let place = bestPlace(relays: relays, context, except: ask, peers) {
+    while peers.count < half, let place = bestPlace(for: slots, context, except: ask, peers) {
       let offer = children[place.child].offers[place.offer]
       peers.append(context.peer(for: offer.contact))
       if peers.count == 1 {
@@ -215,7 +225,7 @@ extension Branch {
   }
 
   private func bestPlace(
-    relays: Bool,
+    for slots: Int,
     _ context: TopologyContext,
     except ask: Inbound,
     _ chosen: [PeerRef]
@@ -223,7 +233,7 @@ extension Branch {
     var best: (child: Int, offer: Int, depth: UInt16, load: (Int, Int))?
     for index in children.indices where children[index].suspicion == nil {
       for (number, offer) in children[index].offers.enumerated()
-      where offer.slots > 0 && (offer.kind == .free || relays) && offer.contact.id != ask.hello?.id
+      where offer.slots > 0 && Self.suits(offer, slots) && offer.contact.id != ask.hello?.id
         && !chosen.contains(context.peer(for: offer.contact))
       {
         let load = load(index)
@@ -234,35 +244,52 @@ extension Branch {
     return best.map { ($0.child, $0.offer) }
   }
 
-  // MARK: Those that only watch give way
+  private static func suits(_ offer: Offer, _ slots: Int) -> Bool {
+    offer.kind == .free || outranks(slots, Int(offer.weakest))
+  }
 
-  private func lastWatcher(_ now: Duration) -> Int? {
-    children.lastIndex { givesWay($0, now) }
+  // MARK: Those that can take few children give way
+
+  /// Whether one that can take so many children is worth the move of one that can take so few.
+  static func outranks(_ slots: Int, _ few: Int) -> Bool {
+    few == 0 ? slots > 0 : slots >= 2 * few + 2
+  }
+
+  /// The child that gives way to one that can take so many: the one that can take the fewest, of those the newest.
+  private func weakest(below slots: Int, _ now: Duration) -> Int? {
+    var found: Int?
+    for (index, child) in children.enumerated()
+    where givesWay(child, now) && Self.outranks(slots, child.slots) {
+      if let best = found, children[best].slots < child.slots { continue }
+      found = index
+    }
+    return found
   }
 
   func givesWay(_ child: Child, _ now: Duration) -> Bool {
-    guard !child.relays, !child.isPlain, child.suspicion == nil else { return false }
+    guard !child.isPlain, child.suspicion == nil else { return false }
     return child.movedAt.map { now - $0 > Self.moveMemory } ?? true
   }
 
-  /// Gives a watcher's slot to a peer that relays, below which the watcher finds a new one.
+  /// Gives a child's slot to a peer that can take more children, below which the child finds a new one.
   private mutating func replace(
     _ index: Int,
     with ask: Inbound,
     _ stripes: StripeSet,
+    _ slots: Int,
     _ context: inout TopologyContext
   ) {
-    let watcher = children[index]
+    let former = children[index]
     guard let hello = ask.hello else { return }
     if children.count < slotsForRepair(context) {
       children[index].movedAt = context.now
-      accept(ask, stripes, relays: true, &context)
+      accept(ask, stripes, slots, &context)
       let place = Contact(id: hello.id, address: hello.address)
-      context.emit(.send(watcher.peer, Message.move(to: [place]).encoded))
+      context.emit(.send(former.peer, Message.move(to: [place]).encoded))
     } else {
       children.remove(at: index)
-      context.emit(.disconnect(watcher.peer, redirect: [ask.peer]))
-      accept(ask, stripes, relays: true, &context)
+      context.emit(.disconnect(former.peer, redirect: [ask.peer]))
+      accept(ask, stripes, slots, &context)
     }
   }
 
@@ -306,12 +333,14 @@ extension Branch {
     children[index].suspicion = nil
     children[index].reportSequence = report.sequence
     children[index].standing = report.standing
-    children[index].relays = report.relays
+    children[index].slots = Int(report.slots)
+    children[index].capacity = report.capacity
+    children[index].classes = report.classes
     children[index].size = max(report.size, 1)
     children[index].height = report.height
     children[index].assigned = 0
     // Nobody is sent below a peer that does not receive the stream itself.
-    children[index].offers = report.standing == .attached && report.relays ? report.offers : []
+    children[index].offers = report.standing == .attached && report.slots > 0 ? report.offers : []
     news(&context)
   }
 

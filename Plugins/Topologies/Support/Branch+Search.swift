@@ -109,7 +109,7 @@ extension Branch {
 
   private mutating func ask(_ peer: PeerRef, _ context: inout TopologyContext) {
     let note = AskNote(
-      relays: slots(context) > 0,
+      slots: UInt8(clamping: mayBeCore ? min(shape.fanout, copies(context)) : slots(context)),
       lost: search?.lost?.ring,
       rank: search?.lost?.rank ?? View.unranked,
       silent: search?.silent ?? [],
@@ -302,6 +302,12 @@ extension Branch {
           plan.append(context.peer(for: sibling))
         }
       }
+      if isDead, shape.trial != nil {
+        // Where the dead parent fed many, its slot above is for one of them; the others go to its siblings.
+        let refuges = gone.refuges.map { context.peer(for: $0) }
+        let first = refuges.isEmpty ? 0 : Int(context.me.id.ring % UInt64(refuges.count))
+        plan += (spare.peer.map { [$0] } ?? []) + refuges[first...] + refuges[..<first]
+      }
       for ancestor in gone.ancestors { plan.append(context.peer(for: ancestor)) }
     }
     if let root { plan.append(context.peer(for: root)) }
@@ -339,12 +345,14 @@ extension Branch {
     above.rank = view.rank
     above.siblings = view.siblings.filter { $0.id.ring != mine }
     above.ancestors = view.ancestors
+    above.refuges = view.refuges
     switch view.standing {
     case .searching: above.searchingSince = above.searchingSince ?? context.now
     case .attached, .waiting: above.searchingSince = nil
     }
     parent = above
     // An orphan stands at depth 0 too, but it is no source.
+    census = view.census
     root = view.depth == 0 && view.standing == .attached ? above.contact : view.root ?? root
     if view.pulse > pulse {
       pulse = view.pulse

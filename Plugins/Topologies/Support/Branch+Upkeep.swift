@@ -26,6 +26,7 @@ extension Branch {
     if role == .source || parent?.isPlain == true {
       pulse &+= 1
       pulseChanged = context.now
+      count(context)
     }
     checkParent(&context)
     for index in children.indices
@@ -63,7 +64,10 @@ extension Branch {
       let movable = children.indices.filter { !children[$0].isPlain && children[$0].suspicion == nil }
       let smallest = movable.min { (children[$0].size, $1) < (children[$1].size, $0) }
       guard let smallest else { return }
-      let targets = places(context, except: children[smallest])
+      var targets = places(context, except: children[smallest])
+      if !isCore(context), let parent {
+        targets = parent.siblings + [parent.contact].compactMap(\.self)
+      }
       guard !targets.isEmpty else { return }
       children[smallest].movedAt = context.now
       context.emit(.send(children[smallest].peer, Message.move(to: targets).encoded))
@@ -75,7 +79,21 @@ extension Branch {
       else { return }
       context.emit(.send(children[tallest].peer, Message.lift.encoded))
       childrenChanged = context.now
+    } else if let strong = outranking(context), let above = parent?.contact {
+      // It takes our place, and we find another one below it.
+      context.emit(.send(children[strong].peer, Message.move(to: [above]).encoded))
+      childrenChanged = context.now
     }
+  }
+
+  /// A child that should stand above us.
+  private func outranking(_ context: TopologyContext) -> Int? {
+    guard role != .source, parent?.isPlain == false else { return nil }
+    let own = slots(context)
+    return children.indices.filter {
+      !children[$0].isPlain && children[$0].suspicion == nil && Self.outranks(children[$0].slots, own)
+        && children[$0].standing == .attached
+    }.max { (children[$0].slots, $1) < (children[$1].slots, $0) }
   }
 
   /// Lowers the fan-out when several children cannot be served at the stream's rate.
@@ -210,7 +228,9 @@ extension Branch {
     if let rank = relays.firstIndex(where: { $0.peer == children[index].peer }) {
       view.rank = UInt8(clamping: rank)
     }
+    view.census = census
     if let parent {
+      view.refuges = Array(parent.siblings.prefix(View.refugeLimit))
       view.ancestors = Array(
         ([parent.contact].compactMap(\.self) + parent.ancestors).prefix(View.ancestorLimit)
       )
@@ -221,23 +241,31 @@ extension Branch {
 
   mutating func report(_ context: inout TopologyContext) -> Report {
     var size: UInt32 = 1
+    var capacity = UInt32(clamping: slots(context))
     var height: UInt16 = 0
     var offers: [Offer] = []
     let slots = slots(context)
     let isServing = standing == .attached && search == nil && slots > 0
     if isServing {
       let free = slots - children.count
-      let watchers = children.count { givesWay($0, context.now) }
       if free > 0 {
         offers.append(Offer(kind: .free, depth: 0, slots: UInt16(clamping: free), contact: context.me))
-      } else if watchers > 0 {
+      } else if let least = children.filter({ givesWay($0, context.now) }).map(\.slots).min() {
+        let number = children.count { $0.slots == least && givesWay($0, context.now) }
         offers.append(
-          Offer(kind: .occupied, depth: 0, slots: UInt16(clamping: watchers), contact: context.me)
+          Offer(
+            kind: least == 0 ? .occupied : .weak,
+            depth: 0,
+            slots: UInt16(clamping: number),
+            weakest: UInt8(clamping: least),
+            contact: context.me
+          )
         )
       }
     }
     for child in children where child.suspicion == nil {
       size = size.addingReportingOverflow(child.size).overflow ? .max : size + child.size
+      capacity = capacity.addingReportingOverflow(child.capacity).overflow ? .max : capacity + child.capacity
       height = max(height, UInt16(clamping: Int(child.height) + 1))
       guard isServing else { continue }
       for var offer in child.offers where offer.depth < .max && offer.slots > 0 {
@@ -245,19 +273,23 @@ extension Branch {
         offers.append(offer)
       }
     }
-    // The shallowest, free ones before occupied ones; one place is kept for an occupied one.
+    // The shallowest, free ones before others; one place is kept for each other kind.
     let sorted = offers.enumerated().sorted { left, right in
       (left.element.depth, left.offset) < (right.element.depth, right.offset)
     }.map(\.element)
     let occupied = sorted.filter { $0.kind == .occupied }.prefix(1)
-    let free = sorted.filter { $0.kind == .free }.prefix(Report.offerLimit - occupied.count)
-    return Report(
+    let weak = sorted.filter { $0.kind == .weak }.prefix(1)
+    let free = sorted.filter { $0.kind == .free }.prefix(Report.offerLimit - occupied.count - weak.count)
+    var report = Report(
       sequence: nextSequence(),
       standing: standing,
-      relays: slots > 0,
+      slots: UInt8(clamping: slots),
       size: size,
       height: height,
-      offers: Array(free) + occupied
+      offers: Array(free) + Array(occupied) + Array(weak)
     )
+    report.capacity = capacity
+    if shape.trial != nil { report.classes = classes(context) }
+    return report
   }
 }

@@ -8,11 +8,19 @@ package struct Shape: Hashable, Sendable {
   package var keepsSpare: Bool
   /// How long news are gathered before they go up and down.
   package var newsDelay: Duration
+  /// For a tree in which only a core takes children: how long a peer must have been there to be of it.
+  package var trial: Duration?
 
-  package init(fanout: Int, keepsSpare: Bool = true, newsDelay: Duration = .milliseconds(20)) {
+  package init(
+    fanout: Int,
+    keepsSpare: Bool = true,
+    newsDelay: Duration = .milliseconds(20),
+    trial: Duration? = nil
+  ) {
     self.fanout = fanout
     self.keepsSpare = keepsSpare
     self.newsDelay = newsDelay
+    self.trial = trial
   }
 }
 
@@ -24,7 +32,8 @@ package struct Shape: Hashable, Sendable {
 ///
 /// **Below.** A peer takes no more children than its upload carries; one slot more than the shape's fan-out, where it
 /// carries that, is for orphans. Children report free slots upwards, so that a full peer redirects to the shallowest.
-/// One that only watches gives way to one that relays.
+/// One that only watches gives way to one that relays, and one that can take few children to one that can take many, so
+/// that the capable stand high.
 ///
 /// **No loops.** Only an attached peer takes children, never one of its ancestors and never the parent of one; while it
 /// asks for another parent itself it takes nobody but siblings of a higher rank. Where messages in flight let a loop
@@ -41,10 +50,13 @@ package struct Branch {
   /// The shortest time between two moves that a parent wishes.
   private static let moveInterval = Duration.milliseconds(900)
 
-  let shape: Shape
-  var role = Role.relay
-  var isRunning = false
-  var capacity = Capacity(upload: 0)
+  package var shape: Shape
+  /// How many children it may take of those that the upload carries; the rest of the upload serves other trees.
+  package var allowance = Int.max
+  package internal(set) var role = Role.relay
+  package internal(set) var isRunning = false
+  var began = Duration.zero
+  package internal(set) var capacity = Capacity(upload: 0)
 
   var parent: Parent?
   var search: Search?
@@ -71,6 +83,10 @@ package struct Branch {
   var lastTold = Duration.zero
   var lastReport: Report?
   var childrenChanged = Duration.zero
+  /// What the source last counted; at the source what it counted itself.
+  package internal(set) var census = Census()
+  /// Since when the bar could have been higher.
+  var barMayRise: Duration?
   /// By how many children the fan-out is lowered because the upload turned out to be too small.
   var penalty = 0
   var penaltyChanged = Duration.zero
@@ -149,23 +165,40 @@ package struct Branch {
   func copies(_ context: TopologyContext) -> Int {
     guard role != .leaf, role == .source || capacity.isReachable, capacity.upload > 0 else { return 0 }
     let stream = context.stream
-    guard stream.rate > 0 else { return shape.fanout + 1 }
-    return stream.copies(in: capacity.upload)
+    guard stream.rate > 0 else { return min(shape.fanout + 1, allowance) }
+    return min(stream.copies(in: capacity.upload), allowance)
   }
 
   /// How many children it takes in calm times.
-  func slots(_ context: TopologyContext) -> Int {
+  package func slots(_ context: TopologyContext) -> Int {
+    guard isCore(context) else { return 0 }
     let most = min(shape.fanout, copies(context))
     return penalty == 0 ? most : min(most, max(1, most - penalty))
   }
 
   /// How many children it takes for the time of a repair.
   func slotsForRepair(_ context: TopologyContext) -> Int {
-    penalty == 0 ? greatestFanOut(context) : slots(context)
+    penalty == 0 && isCore(context) ? greatestFanOut(context) : slots(context)
   }
 
   /// How many children it never exceeds.
   func greatestFanOut(_ context: TopologyContext) -> Int { min(shape.fanout + 1, copies(context)) }
+
+  /// How many children it has.
+  package var load: Int { children.count }
+
+  /// Whether a peer is anything to this one: parent, child, guest, spare, or asked to be one of them.
+  package func uses(_ peer: PeerRef) -> Bool {
+    parent?.peer == peer || search?.target == peer || spare.peer == peer || spare.asked == peer
+      || guests.contains(peer) || hasChild(peer)
+  }
+
+  package func hasChild(_ peer: PeerRef) -> Bool { children.contains { $0.peer == peer } }
+
+  package var hasParent: Bool { parent != nil }
+
+  /// How often the search for a parent has come to its end without one.
+  package var vainSearches: Int { parent == nil ? search?.pauses ?? 0 : 0 }
 
   func stripes(_ context: TopologyContext) -> StripeSet {
     .first(max(context.stream.stripes, 1))
@@ -180,6 +213,7 @@ package struct Branch {
   private mutating func start(_ role: Role, _ context: inout TopologyContext) {
     guard !isRunning else { return }
     isRunning = true
+    began = context.now
     self.role = role
     pulseChanged = context.now
     // Peers that start together do not do their upkeep together.
@@ -317,6 +351,7 @@ struct Parent {
   var rank = View.unranked
   var siblings: [Contact] = []
   var ancestors: [Contact] = []
+  var refuges: [Contact] = []
   var viewSequence: UInt32?
   /// Since when it has looked for a parent itself.
   var searchingSince: Duration?

@@ -13,11 +13,13 @@ package enum Standing: UInt8, Sendable {
 /// What a parent tells a child about everything above and beside it.
 package struct View: Hashable, Sendable {
   /// The most ids in ``path``.
-  package static let pathLimit = 64
+  package static let pathLimit = 48
   /// The most contacts in ``siblings``.
   package static let siblingLimit = 4
   /// The most contacts in ``ancestors``.
   package static let ancestorLimit = 2
+  /// The most contacts in ``refuges``.
+  package static let refugeLimit = 2
   /// The deepest place that is believed; beyond it the tree must have a loop.
   package static let depthLimit = 20_000
   /// The rank of a child that is not among ``siblings``.
@@ -38,13 +40,33 @@ package struct View: Hashable, Sendable {
   package var siblings: [Contact] = []
   /// The parent's parent and grandparent.
   package var ancestors: [Contact] = []
+  /// Siblings of the parent that have children of their own: where to go when the parent dies.
+  package var refuges: [Contact] = []
   package var root: Contact?
+  /// What the source last counted; all zero where it has counted nothing yet.
+  package var census = Census()
 
   package init(standing: Standing, depth: Int, pulse: UInt64, path: [UInt64]) {
     self.standing = standing
     self.depth = depth
     self.pulse = pulse
     self.path = path
+  }
+}
+
+/// What the source counts from the reports that reach it.
+package struct Census: Hashable, Sendable {
+  /// How many peers there are below the source.
+  package var peers: UInt32 = 0
+  /// How many children all of them and the source can take.
+  package var slots: UInt32 = 0
+  /// How many children a peer must be able to take to be of the core; 0: whoever can take any, however new it is.
+  package var bar: UInt8 = 0
+
+  package init(peers: UInt32 = 0, slots: UInt32 = 0, bar: UInt8 = 0) {
+    self.peers = peers
+    self.slots = slots
+    self.bar = bar
   }
 }
 
@@ -55,18 +77,23 @@ package struct Offer: Hashable, Sendable {
     case free = 0
     /// It has a child that only watches, whose place a peer that relays may take.
     case occupied = 1
+    /// It has a child that can take few children, whose place a peer that can take many may take.
+    case weak = 2
   }
 
   package var kind: Kind
   /// How far below the peer that tells of it.
   package var depth: UInt16
   package var slots: UInt16
+  /// How many children the one can take that would give way.
+  package var weakest: UInt8
   package var contact: Contact
 
-  package init(kind: Kind, depth: UInt16, slots: UInt16, contact: Contact) {
+  package init(kind: Kind, depth: UInt16, slots: UInt16, weakest: UInt8 = 0, contact: Contact) {
     self.kind = kind
     self.depth = depth
     self.slots = slots
+    self.weakest = weakest
     self.contact = contact
   }
 }
@@ -74,12 +101,18 @@ package struct Offer: Hashable, Sendable {
 /// What a child tells its parent about everything below it.
 package struct Report: Hashable, Sendable {
   /// The most offers in a report.
-  package static let offerLimit = 4
+  package static let offerLimit = 5
+  /// The number of ``classes``: peers that could take 1, 2, 3 to 4, 5 to 8 children, and so on.
+  package static let classLimit = 8
 
   package var sequence: UInt32 = 0
   package var standing: Standing
-  /// Whether it can take children at all.
-  package var relays: Bool
+  /// How many children it takes at most.
+  package var slots: UInt8
+  /// The sum of the slots of all, itself included.
+  package var capacity: UInt32 = 0
+  /// In a tree that elects: how many settled peers could take so many children, by class.
+  package var classes: [UInt32] = []
   /// How many peers there are, itself included.
   package var size: UInt32
   /// How many steps it is down to its deepest descendant.
@@ -89,14 +122,14 @@ package struct Report: Hashable, Sendable {
   package init(
     sequence: UInt32 = 0,
     standing: Standing,
-    relays: Bool,
+    slots: UInt8,
     size: UInt32,
     height: UInt16,
     offers: [Offer]
   ) {
     self.sequence = sequence
     self.standing = standing
-    self.relays = relays
+    self.slots = slots
     self.size = size
     self.height = height
     self.offers = offers
@@ -119,6 +152,9 @@ package enum Message: Hashable, Sendable {
   /// From a parent: I have room; send me the child below which your tree is tallest.
   case lift
 
+  /// Whether the bytes are a report, which only a child sends.
+  package static func isReport(_ bytes: [UInt8]) -> Bool { bytes.first == 2 }
+
   package var encoded: [UInt8] {
     var writer = Writer()
     switch self {
@@ -129,13 +165,16 @@ package enum Message: Hashable, Sendable {
       writer.write(UInt8(2))
       writer.write(report.sequence)
       writer.write(report.standing.rawValue)
-      writer.write(UInt8(report.relays ? 1 : 0))
+      writer.write(report.slots)
+      writer.write(report.capacity)
+      writer.write(report.classes, limit: Report.classLimit) { $0.write($1) }
       writer.write(report.size)
       writer.write(report.height)
       writer.write(report.offers, limit: Report.offerLimit) { writer, offer in
         writer.write(offer.kind.rawValue)
         writer.write(offer.depth)
         writer.write(offer.slots)
+        writer.write(offer.weakest)
         offer.contact.encode(into: &writer.bytes)
       }
     case .ping: writer.write(UInt8(3))
@@ -155,20 +194,23 @@ package enum Message: Hashable, Sendable {
       self = .view(view)
     case 2:
       guard let sequence = reader.read(UInt32.self), let standing = reader.standing(),
-        let relays = reader.read(UInt8.self), let size = reader.read(UInt32.self),
+        let slots = reader.read(UInt8.self), let capacity = reader.read(UInt32.self),
+        let classes = reader.list(limit: Report.classLimit, { $0.read(UInt32.self) }),
+        let size = reader.read(UInt32.self),
         let height = reader.read(UInt16.self),
         let offers = reader.list(limit: Report.offerLimit, { $0.offer() })
       else { return nil }
-      self = .report(
-        Report(
-          sequence: sequence,
-          standing: standing,
-          relays: relays == 1,
-          size: size,
-          height: height,
-          offers: offers
-        )
+      var report = Report(
+        sequence: sequence,
+        standing: standing,
+        slots: slots,
+        size: size,
+        height: height,
+        offers: offers
       )
+      report.capacity = capacity
+      report.classes = classes
+      self = .report(report)
     case 3: self = .ping
     case 4:
       guard let contacts = reader.list(limit: Self.targetLimit, { $0.contact() }) else { return nil }
@@ -187,8 +229,8 @@ package struct AskNote: Hashable, Sendable {
   /// The most ids in ``silent``.
   package static let silentLimit = 4
 
-  /// Whether the asker can take children.
-  package var relays: Bool
+  /// How many children the asker can take.
+  package var slots: UInt8
   /// The ``PeerID/ring`` of the parent that it lost, if it lost one.
   package var lost: UInt64?
   /// Its rank among the children of the lost parent.
@@ -199,13 +241,13 @@ package struct AskNote: Hashable, Sendable {
   package var children: [UInt64] = []
 
   package init(
-    relays: Bool,
+    slots: UInt8,
     lost: UInt64? = nil,
     rank: UInt8 = View.unranked,
     silent: [UInt64] = [],
     children: [UInt64] = []
   ) {
-    self.relays = relays
+    self.slots = slots
     self.lost = lost
     self.rank = rank
     self.silent = silent
@@ -214,7 +256,8 @@ package struct AskNote: Hashable, Sendable {
 
   package var encoded: [UInt8] {
     var writer = Writer()
-    writer.write(UInt8((relays ? 1 : 0) | (lost == nil ? 0 : 2)))
+    writer.write(UInt8(lost == nil ? 0 : 1))
+    writer.write(slots)
     writer.write(lost ?? 0)
     writer.write(rank)
     writer.write(silent, limit: Self.silentLimit) { $0.write($1) }
@@ -224,14 +267,15 @@ package struct AskNote: Hashable, Sendable {
 
   package init?(_ bytes: [UInt8]) {
     var reader = Reader(bytes)
-    guard let flags = reader.read(UInt8.self), let lost = reader.read(UInt64.self),
+    guard let flags = reader.read(UInt8.self), let slots = reader.read(UInt8.self),
+      let lost = reader.read(UInt64.self),
       let rank = reader.read(UInt8.self),
       let silent = reader.list(limit: Self.silentLimit, { $0.read(UInt64.self) }),
       let children = reader.list(limit: Self.childLimit, { $0.read(UInt64.self) }), reader.isAtEnd
     else { return nil }
     self.init(
-      relays: flags & 1 != 0,
-      lost: flags & 2 == 0 ? nil : lost,
+      slots: slots,
+      lost: flags & 1 == 0 ? nil : lost,
       rank: rank,
       silent: silent,
       children: children
@@ -249,6 +293,7 @@ package enum AcceptNote {
     short.path = Array(view.path.prefix(pathLimit))
     short.siblings = []
     short.ancestors = []
+    short.refuges = []
     var writer = Writer()
     writer.write(short)
     return writer.bytes
@@ -295,7 +340,11 @@ private struct Writer {
     write(view.path, limit: View.pathLimit) { $0.write($1) }
     write(view.siblings, limit: View.siblingLimit)
     write(view.ancestors, limit: View.ancestorLimit)
+    write(view.refuges, limit: View.refugeLimit)
     write(view.root.map { [$0] } ?? [], limit: 1)
+    write(view.census.peers)
+    write(view.census.slots)
+    write(view.census.bar)
   }
 }
 
@@ -326,9 +375,9 @@ private struct Reader {
 
   mutating func offer() -> Offer? {
     guard let kind = read(UInt8.self).flatMap(Offer.Kind.init), let depth = read(UInt16.self),
-      let slots = read(UInt16.self), let contact = contact()
+      let slots = read(UInt16.self), let weakest = read(UInt8.self), let contact = contact()
     else { return nil }
-    return Offer(kind: kind, depth: depth, slots: slots, contact: contact)
+    return Offer(kind: kind, depth: depth, slots: slots, weakest: weakest, contact: contact)
   }
 
   mutating func list<Element>(limit: Int, _ element: (inout Reader) -> Element?) -> [Element]? {
@@ -347,14 +396,18 @@ private struct Reader {
       let path = list(limit: View.pathLimit, { $0.read(UInt64.self) }),
       let siblings = list(limit: View.siblingLimit, { $0.contact() }),
       let ancestors = list(limit: View.ancestorLimit, { $0.contact() }),
-      let root = list(limit: 1, { $0.contact() })
+      let refuges = list(limit: View.refugeLimit, { $0.contact() }),
+      let root = list(limit: 1, { $0.contact() }), let peers = read(UInt32.self),
+      let slots = read(UInt32.self), let bar = read(UInt8.self)
     else { return nil }
     var view = View(standing: standing, depth: Int(depth), pulse: pulse, path: path)
     view.sequence = sequence
     view.rank = rank
     view.siblings = siblings
     view.ancestors = ancestors
+    view.refuges = refuges
     view.root = root.first
+    view.census = Census(peers: peers, slots: slots, bar: bar)
     return view
   }
 }
