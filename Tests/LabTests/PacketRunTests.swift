@@ -111,6 +111,11 @@ struct PacketRunTests {
     #expect(throws: PacketRun.Refusal.self) {
       try PacketRun(Plan(scenario, seed: 1), tree, makeTopology: topology)
     }
+    scenario = world()
+    scenario.groups[0].access.download = 1_000_000
+    #expect(throws: PacketRun.Refusal.self) {
+      try PacketRun(Plan(scenario, seed: 1), tree, makeTopology: topology)
+    }
     #expect(throws: ParameterError.self) {
       try PacketRun(
         Plan(world(), seed: 1),

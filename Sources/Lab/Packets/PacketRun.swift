@@ -4,7 +4,7 @@ internal import Swarm
 
 /// A plan at packet fidelity: the product's own peers on a simulated network, datagram by datagram.
 ///
-/// Downloads have no limit here, and plugin calls, blame and the split of delays are not counted; the other figures are
+/// Downloads can have no limit here, and plugin calls, blame and the split of delays are not counted; the other figures are
 /// those of the engine at chunk fidelity.
 package final class PacketRun {
   /// Why a plan cannot be run so, as a sentence.
@@ -41,7 +41,7 @@ package final class PacketRun {
   private var opened: [Set<Address>?]
   private var failure: (any Error)?
 
-  /// - Throws: ``Refusal`` for chunks that fit no datagram, `ParameterError` for a topology that cannot be made,
+  /// - Throws: ``Refusal`` for chunks that fit no datagram and limited downloads, `ParameterError` for a topology that cannot be made,
   ///   `IntegrityError` when there is no key.
   package init(
     _ plan: Plan,
@@ -53,6 +53,12 @@ package final class PacketRun {
       throw Refusal(
         description: "chunks of \(stream.chunkSize) bytes fit no datagram: packet fidelity takes at most "
           + "\(Self.chunkLimit), chunk fidelity any"
+      )
+    }
+    guard plan.peers.allSatisfy({ $0.access.download == 0 }) else {
+      throw Refusal(
+        description:
+          "packet fidelity knows no limits of downloads: leave 'download' out, or use chunk fidelity"
       )
     }
     for part in composition.parts { _ = try makeTopology(part.topology, part.parameters) }
