@@ -11,7 +11,7 @@ struct ChunkPeer {
 
   // Who it is.
   var state = State.absent
-  let role: Role
+  let isLeaf: Bool
   let behaviour: Behaviour
   let isRestricted: Bool
   /// Whether it is on the smaller side of a partition.
@@ -26,8 +26,7 @@ struct ChunkPeer {
   var firstContact: UInt32 = 0
 
   // Its topology.
-  var topology: (any Topology)?
-  var wants: WantedEvents = []
+  var wishes: Wishes = []
   var random: RandomSource
   var timers: [(number: UInt32, at: Int64)] = []
   var parents: [Parent] = []
@@ -35,6 +34,8 @@ struct ChunkPeer {
 
   // Its links.
   var links: [ChunkLink] = []
+  /// Beside each link, to whom it is: looked through for every chunk.
+  var linkPeers: [UInt32] = []
   var routes: [Route] = []
   /// Those whom it must not talk to, at most ``bannedLimit``.
   var banned: [UInt32] = []
@@ -119,7 +120,7 @@ struct ChunkPeer {
   }
 
   init(_ planned: Plan.Planned, part: UInt16, random: inout RandomSource) {
-    role = planned.role
+    isLeaf = planned.role == .leaf
     behaviour = planned.behaviour
     isRestricted = planned.access.nat == .restricted
     joins = planned.joins.nanoseconds
@@ -138,22 +139,16 @@ struct ChunkPeer {
 
   /// Gives back what it needs no more.
   mutating func dissolve() {
-    topology = nil
     timers = []
     parents = []
     links = []
+    linkPeers = []
     routes = []
     banned = []
     dialled = []
     missing = []
     childTurns = []
     otherTurns = []
-  }
-
-  /// The position of the link to a peer.
-  func link(to other: UInt32) -> Int? {
-    for index in links.indices where links[index].peer == other { return index }
-    return nil
   }
 }
 
@@ -165,11 +160,11 @@ struct ChunkLink {
   /// Whether the other side has answered.
   var isOpen = false
   /// What we granted the other side, and what it granted us.
-  var purpose: Purpose?
-  var claimed: Purpose?
+  var granted = Grant.none
+  var claimed = Grant.none
   /// What we asked for and have no answer to: 0 for nothing.
   var asked: UInt32 = 0
-  var askedPurpose = Purpose.control
+  var askedFor = Grant.none
   var askedStripes: StripeSet = []
   /// The number of the last ask of the other side.
   var answered: UInt32 = 0
@@ -217,9 +212,48 @@ struct ChunkLink {
   }
 
   var isFree: Bool { peer == ChunkPeer.nobody }
-  var isUseless: Bool { purpose == nil && claimed == nil && asked == 0 }
+  var isUseless: Bool { granted == .none && claimed == .none && asked == 0 }
   /// Whether requests go over it.
   var carriesRequests: Bool {
-    purpose.map { $0 != .control } ?? false || claimed.map { $0 != .control } ?? false
+    granted.carriesChunks || claimed.carriesChunks
   }
+}
+
+/// What one side of a link has granted the other: a ``Purpose`` of fixed layout, so that a link has one too.
+enum Grant: UInt8 {
+  case none, data, control, spare
+
+  init(_ purpose: Purpose) {
+    switch purpose {
+    case .data: self = .data
+    case .control: self = .control
+    case .spare: self = .spare
+    @unknown default: self = .control
+    }
+  }
+
+  var purpose: Purpose {
+    switch self {
+    case .data: .data
+    case .spare: .spare
+    case .control, .none: .control
+    }
+  }
+
+  var carriesChunks: Bool { self == .data || self == .spare }
+}
+
+/// ``WantedEvents`` of fixed layout.
+struct Wishes: OptionSet {
+  let rawValue: UInt32
+
+  init(rawValue: UInt32) { self.rawValue = rawValue }
+  init(_ events: WantedEvents) { rawValue = events.rawValue }
+
+  static let chunks = Wishes(rawValue: 1)
+  static let duplicates = Wishes(rawValue: 2)
+  static let haves = Wishes(rawValue: 4)
+  static let gaps = Wishes(rawValue: 8)
+  static let windowMoved = Wishes(rawValue: 16)
+  static let linkSamples = Wishes(rawValue: 32)
 }

@@ -14,6 +14,11 @@ extension ChunkWorld {
     return (state == .running || state == .opening) && peers[from].isCut == peers[to].isCut
   }
 
+  /// The position of the link from a peer to another.
+  func link(_ index: Int, to other: UInt32) -> Int? {
+    other == ChunkPeer.nobody ? nil : peers[index].linkPeers.firstIndex(of: other)
+  }
+
   /// How long an answer may take.
   func timeout(_ trip: Int64) -> Int64 { trip + trip / 2 + 20_000_000 }
 
@@ -28,7 +33,7 @@ extension ChunkWorld {
     _ note: [UInt8]
   ) {
     guard Int(target) < peers.count, Int(target) != index, !peers[index].banned.contains(target),
-      note.count <= Inbound.noteLimit, let link = peers[index].link(to: target) ?? dial(index, target)
+      note.count <= Inbound.noteLimit, let link = link(index, to: target) ?? dial(index, target)
     else {
       tell(index, .linkDown(view.reference(target, at: index), .unreachable, redirect: []))
       return
@@ -36,7 +41,7 @@ extension ChunkWorld {
     peers[index].asks += 1
     let number = peers[index].asks
     peers[index].links[link].asked = number
-    peers[index].links[link].askedPurpose = purpose
+    peers[index].links[link].askedFor = Grant(purpose)
     peers[index].links[link].askedStripes = stripes
     let side = peers[index].links[link]
     let ask = Letter.Ask(number: number, purpose: purpose, stripes: stripes, from: from, note: note)
@@ -78,16 +83,18 @@ extension ChunkWorld {
     events.schedule(ChunkEvent(.idle, at: now + Self.idleLimit, to: index, from: other))
     if let place = peers[index].links.firstIndex(where: \.isFree) {
       peers[index].links[place] = link
+      peers[index].linkPeers[place] = other
       return place
     }
     guard peers[index].links.count < ChunkPeer.linkLimit else { return nil }
     peers[index].links.append(link)
+    peers[index].linkPeers.append(other)
     return peers[index].links.count - 1
   }
 
   /// A link that somebody opens to us; of those that strangers opened, the one unused for longest makes room.
   mutating func admit(_ index: Int, _ other: UInt32) -> Int? {
-    if let link = peers[index].link(to: other) { return link }
+    if let link = link(index, to: other) { return link }
     let inbound = peers[index].links.count { !$0.isFree && $0.isInbound }
     if inbound >= ChunkPeer.inboundLimit {
       let useless = peers[index].links.indices.filter {
@@ -104,7 +111,7 @@ extension ChunkWorld {
 
   /// There was no answer for as long as the host tries.
   mutating func giveUp(_ index: Int, _ other: UInt32, _ number: UInt32) {
-    guard peers[index].state == .running, let link = peers[index].link(to: other),
+    guard peers[index].state == .running, let link = link(index, to: other),
       peers[index].links[link].asked == number
     else { return }
     peers[index].links[link].asked = 0
@@ -116,12 +123,12 @@ extension ChunkWorld {
 
   mutating func readAsk(_ index: Int, from asker: UInt32, _ ask: Letter.Ask, opens: Bool) {
     guard !peers[index].banned.contains(asker) else { return }
-    guard let link = opens ? admit(index, asker) : peers[index].link(to: asker) else { return }
+    guard let link = opens ? admit(index, asker) : link(index, to: asker) else { return }
     open(index, link)
     guard ask.number > peers[index].links[link].answered else { return }
     peers[index].links[link].answered = ask.number
     if opens { spend(index, WireCost.opening / 2) }
-    guard peers[index].topology != nil else {
+    guard topologies[index] != nil else {
       let refusal = Letter.Answer(number: ask.number, isAccepted: false, stripes: ask.stripes)
       send(index, link, .answer(refusal), WireCost.answer, isRepeated: true)
       return
@@ -146,9 +153,9 @@ extension ChunkWorld {
     guard var answer = verdict else { return }
     verdict = nil
     let asker = view.peer(ask.peer, at: index)
-    guard let link = peers[index].link(to: asker) else { return }
+    guard let link = link(index, to: asker) else { return }
     if answer.isAccepted {
-      peers[index].links[link].purpose = ask.purpose
+      peers[index].links[link].granted = Grant(ask.purpose)
       setListening(index, link, ask.purpose != .control)
       if ask.purpose == .data {
         if peers[index].expected > 0 || index == 0 {
@@ -174,10 +181,10 @@ extension ChunkWorld {
   }
 
   mutating func readAnswer(_ index: Int, from other: UInt32, _ answer: Letter.Answer) {
-    guard let link = peers[index].link(to: other) else { return }
+    guard let link = link(index, to: other) else { return }
     open(index, link)
     guard peers[index].links[link].asked == answer.number else { return }
-    let purpose = peers[index].links[link].askedPurpose
+    let purpose = peers[index].links[link].askedFor
     peers[index].links[link].asked = 0
     guard answer.isAccepted else {
       if now - peers[index].links[link].opened >= Self.idleLimit {
@@ -201,7 +208,9 @@ extension ChunkWorld {
     if !reaches(Int(other), index) { notice(loss: other, at: index) }
     tell(
       index,
-      .linkUp(linkValue(index, link, purpose, answer.stripes, isParent: purpose == .data, answer.note))
+      .linkUp(
+        linkValue(index, link, purpose.purpose, answer.stripes, isParent: purpose == .data, answer.note)
+      )
     )
   }
 
@@ -250,6 +259,8 @@ extension ChunkWorld {
     reassign(index, from: link, because: .linkDown)
     peers[index].parents.removeAll { $0.peer == side.peer }
     peers[index].links[link].peer = ChunkPeer.nobody
+    peers[index].links[link].isOpen = false
+    peers[index].linkPeers[link] = ChunkPeer.nobody
     peers[index].links[link].parentStripes = []
   }
 
@@ -275,7 +286,7 @@ extension ChunkWorld {
   }
 
   mutating func closeIdle(_ index: Int, _ other: UInt32) {
-    guard peers[index].state == .running, let link = peers[index].link(to: other) else { return }
+    guard peers[index].state == .running, let link = link(index, to: other) else { return }
     let side = peers[index].links[link]
     guard side.isUseless, now - side.opened >= Self.idleLimit else { return }
     sayGoodbye(index, link, [])
@@ -299,7 +310,7 @@ extension ChunkWorld {
       return
     default: break
     }
-    guard let link = peers[index].link(to: event.from) else { return }
+    guard let link = link(index, to: event.from) else { return }
     switch letter {
     case .ask, .answer, .none: break
     case .message(let bytes):
@@ -385,9 +396,9 @@ extension ChunkWorld {
     }
     guard let topology = makeTopologyOf(index) else { return }
     peers[index].state = .running
-    peers[index].wants = type(of: topology).manifest.wants
-    peers[index].topology = topology
-    if peers[index].wants.contains(.haves) { wantsHaves = true }
+    peers[index].wishes = Wishes(type(of: topology).manifest.wants)
+    topologies[index] = topology
+    if peers[index].wishes.contains(.haves) { wantsHaves = true }
     if index != 0 {
       let contact = Int(peers[index].firstContact)
       if reaches(index, contact), let link = makeLink(index, to: UInt32(contact), isInbound: false) {
@@ -399,9 +410,9 @@ extension ChunkWorld {
         }
       }
     }
-    tell(index, .start(peers[index].role))
+    tell(index, .start(index == 0 ? .source : peers[index].isLeaf ? .leaf : .relay))
     tell(index, .capacity(capacity(index)))
-    if peers[index].wants.contains(.linkSamples) {
+    if peers[index].wishes.contains(.linkSamples) {
       events.schedule(ChunkEvent(.second, at: now + 1_000_000_000, to: index))
     }
   }
@@ -425,6 +436,7 @@ extension ChunkWorld {
       forgetQueue(index, link)
       notice(loss: UInt32(index), at: Int(other))
     }
+    topologies[index] = nil
     peers[index].dissolve()
   }
 

@@ -195,7 +195,7 @@ extension ChunkWorld {
   }
 
   private mutating func settle(_ index: Int, _ source: UInt32) {
-    guard let link = peers[index].link(to: source), peers[index].links[link].outstanding > 0 else { return }
+    guard let link = link(index, to: source), peers[index].links[link].outstanding > 0 else { return }
     peers[index].links[link].outstanding -= 1
   }
 
@@ -252,7 +252,7 @@ extension ChunkWorld {
           peers[index].missing[place].next = max(now + Self.pause, entry.since + Self.patience / 2)
         } else if let later = awaited(index, entry) {
           peers[index].missing[place].next = later
-        } else if !entry.isTold, peers[index].wants.contains(.gaps) {
+        } else if !entry.isTold, peers[index].wishes.contains(.gaps) {
           // The topology is the first to choose.
           peers[index].missing[place].isTold = true
           peers[index].missing[place].next = max(now + Self.pause, entry.since + Self.patience / 2)
@@ -289,7 +289,7 @@ extension ChunkWorld {
   }
 
   private func canRepair(_ index: Int) -> Bool {
-    if !peers[index].wants.isDisjoint(with: [.gaps, .chunks]) { return true }
+    if !peers[index].wishes.isDisjoint(with: [.gaps, .chunks]) { return true }
     return peers[index].links.contains {
       !$0.isFree && ($0.parentStripes.rawValue != 0 || $0.claimed == .spare)
     }
@@ -305,12 +305,12 @@ extension ChunkWorld {
       hasParent = true
       guard side.pushed < entry.chunk else { continue }
       // The next of its stripes comes in the stream's rhythm.
-      let share = Int64(max(1, stream.stripes)) / Int64(max(1, side.parentStripes.rawValue.nonzeroBitCount))
+      let share = Int64(stripes) / Int64(max(1, side.parentStripes.rawValue.nonzeroBitCount))
       let rhythm = share > 1 ? interval * share * 3 / 2 : 0
       let limit = side.lastProgress + side.trip + Self.pushPause + rhythm
       if limit > now { return limit }
     }
-    guard !hasParent, peers[index].wants.contains(.chunks) else { return nil }
+    guard !hasParent, peers[index].wishes.contains(.chunks) else { return nil }
     // Without parents chunks come by several ways: as late as they came lately, this one may come too.
     let limit = entry.since + max(Self.reorderGrace, peers[index].overtaken * 5 / 4)
     return limit > now ? limit : nil
@@ -405,7 +405,7 @@ extension ChunkWorld {
   private func hasReaders(_ index: Int) -> Bool {
     guard wantsHaves else { return false }
     return peers[index].links.contains {
-      !$0.isFree && $0.wantsHaves && peers[Int($0.peer)].wants.contains(.haves)
+      !$0.isFree && $0.wantsHaves && peers[Int($0.peer)].wishes.contains(.haves)
     }
   }
 
@@ -429,7 +429,7 @@ extension ChunkWorld {
     for link in peers[index].links.indices {
       let side = peers[index].links[link]
       guard !side.isFree, side.isOpen, side.wantsHaves else { continue }
-      if peers[Int(side.peer)].wants.contains(.haves) {
+      if peers[Int(side.peer)].wishes.contains(.haves) {
         send(index, link, .haves(ranges), bytes)
       } else {
         spend(index, bytes)
@@ -439,7 +439,7 @@ extension ChunkWorld {
 
   mutating func readHaves(_ index: Int, _ link: Int, _ ranges: [ClosedRange<UInt32>]) {
     for range in ranges { withdraw(index, link, range) }
-    guard peers[index].wants.contains(.haves) else { return }
+    guard peers[index].wishes.contains(.haves) else { return }
     let peer = view.reference(peers[index].links[link].peer, at: index)
     tell(
       index,

@@ -5,7 +5,7 @@ extension ChunkWorld {
   /// The most chunks that wait for one link.
   private static let waitingLimit = 16_384
 
-  func stripe(of chunk: UInt32) -> Int { Int(chunk % UInt32(stream.stripes)) }
+  func stripe(of chunk: UInt32) -> Int { Int(chunk % stripes) }
 
   // MARK: What is to be sent
 
@@ -27,7 +27,7 @@ extension ChunkWorld {
     var first = from.map { UInt32(clamping: $0) } ?? (entry > 0 ? entry : next)
     first = max(first, view.first(index), 1)
     dropRoutes(index, link) { $0 == stripe }
-    withdraw(index, link) { [stripes = UInt32(stream.stripes)] in $0.chunk % stripes == UInt32(stripe) }
+    withdraw(index, link) { [stripes] in $0.chunk % stripes == UInt32(stripe) }
     peers[index].routes.append(ChunkPeer.Route(stripe: stripe, link: UInt16(link), from: first))
     peers[index].links[link].routeCount += 1
     var chunk = first
@@ -323,7 +323,7 @@ extension ChunkWorld {
       return
     }
     tally.arrived += 1
-    guard let link = peers[index].link(to: event.from) else { return }
+    guard let link = link(index, to: event.from) else { return }
     let chunk = event.first
     let note = event.second == 0 ? 0 : extras[Int(event.second)].note
     spend(index, WireCost.acknowledgement)
@@ -333,7 +333,7 @@ extension ChunkWorld {
       measurement.duplicates += 1
       peers[index].links[link].lastProgress = now
       notePush(index, link, chunk)
-      guard peers[index].wants.contains(.duplicates) else { return }
+      guard peers[index].wishes.contains(.duplicates) else { return }
       let sender = view.reference(event.from, at: index)
       tell(index, .duplicates([ChunkArrival(chunk: UInt64(chunk), from: sender, note: note)]))
       return
@@ -354,7 +354,7 @@ extension ChunkWorld {
     keep(index, chunk, from: link)
     reached(index, chunk, event.second)
     found(index, chunk, from: link)
-    guard peers[index].wants.contains(.chunks) else { return }
+    guard peers[index].wishes.contains(.chunks) else { return }
     let sender = view.reference(event.from, at: index)
     tell(index, .chunks([ChunkArrival(chunk: UInt64(chunk), from: sender, note: note)]))
   }
@@ -366,8 +366,8 @@ extension ChunkWorld {
   private func isSolicited(_ index: Int, _ link: Int, _ chunk: UInt32) -> Bool {
     let side = peers[index].links[link]
     if side.parentStripes.contains(stripe: stripe(of: chunk)) { return true }
-    if side.asked > 0, side.askedPurpose == .data { return true }
-    if peers[index].wants.contains(.chunks) { return true }
+    if side.asked > 0, side.askedFor == .data { return true }
+    if peers[index].wishes.contains(.chunks) { return true }
     return missing(index, chunk).map { peers[index].missing[$0].source == side.peer } ?? false
   }
 
@@ -377,7 +377,7 @@ extension ChunkWorld {
     peers[index].lastArrival = now
     forward(index, chunk, except: link)
     noteNews(index, chunk)
-    guard peers[index].wants.contains(.windowMoved), view.newest(index) == chunk else { return }
+    guard peers[index].wishes.contains(.windowMoved), view.newest(index) == chunk else { return }
     tell(index, .windowMoved(view.window(index)))
   }
 
@@ -392,7 +392,7 @@ extension ChunkWorld {
     beginSample(chunk)
     peers[0].expected = chunk + 1
     keep(0, chunk, from: nil)
-    if peers[0].wants.contains(.chunks) {
+    if peers[0].wishes.contains(.chunks) {
       let me = view.reference(0, at: 0)
       tell(0, .chunks([ChunkArrival(chunk: UInt64(chunk), from: me, note: 0)]))
     }

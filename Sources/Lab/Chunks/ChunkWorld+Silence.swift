@@ -19,7 +19,7 @@ extension ChunkWorld {
 
   /// Nothing can come from a peer any more, for now: its links will find out.
   mutating func notice(loss other: UInt32, at index: Int) {
-    guard peers[index].state == .running, let link = peers[index].link(to: other) else { return }
+    guard peers[index].state == .running, let link = link(index, to: other) else { return }
     if peers[index].links[link].lostSince == ChunkPeer.never {
       peers[index].links[link].lostSince = now + peers[index].links[link].latency
     }
@@ -39,12 +39,12 @@ extension ChunkWorld {
   private func isWatched(_ index: Int, _ link: Int) -> Bool {
     let side = peers[index].links[link]
     return side.parentStripes.rawValue != 0
-      || peers[index].wants.contains(.chunks) && side.waiting > 0
-      || peers[index].wants.contains(.chunks) && side.lastPush > side.lostSince - 1_000_000_000
+      || peers[index].wishes.contains(.chunks) && side.waiting > 0
+      || peers[index].wishes.contains(.chunks) && side.lastPush > side.lostSince - 1_000_000_000
   }
 
   mutating func watchSilence(_ index: Int, _ other: UInt32) {
-    guard peers[index].state == .running, let link = peers[index].link(to: other),
+    guard peers[index].state == .running, let link = link(index, to: other),
       peers[index].links[link].silenceAt == now
     else { return }
     guard !reaches(Int(other), index) || peers[Int(other)].state == .gone else {
@@ -63,7 +63,7 @@ extension ChunkWorld {
       return
     }
     report(index, link, since: since)
-    if let link = peers[index].link(to: other), peers[index].links[link].lostSince == since {
+    if let link = self.link(index, to: other), peers[index].links[link].lostSince == since {
       planSilence(index, link)
     }
   }

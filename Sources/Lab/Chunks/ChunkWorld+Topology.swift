@@ -4,7 +4,7 @@ import PluginKit
 extension ChunkWorld {
   /// Tells a peer's topology what happened; what that causes at the same peer is told after it.
   mutating func tell(_ index: Int, _ event: TopologyEvent) {
-    guard peers[index].topology != nil else { return }
+    guard topologies[index] != nil else { return }
     guard !isTelling else {
       if backlog.count < Self.backlogLimit { backlog.append(event) }
       return
@@ -35,10 +35,10 @@ extension ChunkWorld {
     )
     if case .inbound(let ask) = event {
       let asker = view.peer(ask.peer, at: index)
-      let number = peers[index].link(to: asker).map { peers[index].links[$0].answered } ?? 0
+      let number = link(index, to: asker).map { peers[index].links[$0].answered } ?? 0
       verdict = Letter.Answer(number: number, isAccepted: false, stripes: ask.stripes)
     }
-    peers[index].topology?.handle(event, &context)
+    topologies[index]?.handle(event, &context)
     peers[index].random = context.random
     for action in context.actions { perform(index, action) }
     if case .inbound(let ask) = event { answer(index, ask) }
@@ -46,7 +46,7 @@ extension ChunkWorld {
 
   /// The open link that a topology means.
   private func link(_ index: Int, _ peer: PeerRef) -> Int? {
-    guard let link = peers[index].link(to: view.peer(peer, at: index)), peers[index].links[link].isOpen
+    guard let link = link(index, to: view.peer(peer, at: index)), peers[index].links[link].isOpen
     else { return nil }
     return link
   }
@@ -65,7 +65,7 @@ extension ChunkWorld {
       let redirect = named(index, redirect)
       verdict?.redirect = redirect
     case .disconnect(let peer, let redirect):
-      guard let link = peers[index].link(to: view.peer(peer, at: index)) else { return }
+      guard let link = link(index, to: view.peer(peer, at: index)) else { return }
       sayGoodbye(index, link, named(index, redirect))
       free(index, link)
     case .send(let peer, let bytes):
@@ -82,7 +82,7 @@ extension ChunkWorld {
       guard let link = link(index, peer), let chunks = numbers(chunks) else { return }
       send(index, link, .cancel(chunks), WireCost.ranges + WireCost.range)
     case .route(let stripe, let peer, let from):
-      guard let link = link(index, peer), stripe >= 0, stripe < stream.stripes else { return }
+      guard let link = link(index, peer), stripe >= 0, stripe < Int(stripes) else { return }
       route(index, link, UInt16(stripe), from: from)
     case .push(let chunk, let peer, let note):
       guard let link = link(index, peer), chunk <= UInt64(UInt32.max), view.has(index, UInt32(chunk))
@@ -160,14 +160,13 @@ extension ChunkWorld {
 
   func capacity(_ index: Int) -> Capacity {
     let access = plan.peers[index].access
-    let peer = peers[index]
     var upload = access.upload == 0 ? Self.unlimited : access.upload
-    if index == 0, peer.upload > 0 { upload = peer.upload }
+    if index == 0, peers[0].upload > 0 { upload = peers[0].upload }
     return Capacity(
-      upload: peer.role == .leaf ? 0 : upload,
+      upload: peers[index].isLeaf ? 0 : upload,
       download: access.download,
-      isReachable: !peer.isRestricted,
-      uptime: .nanoseconds(max(0, now - peer.joins))
+      isReachable: !peers[index].isRestricted,
+      uptime: .nanoseconds(max(0, now - peers[index].joins))
     )
   }
 
@@ -190,7 +189,7 @@ extension ChunkWorld {
   private func named(_ index: Int, _ references: [PeerRef]) -> [Letter.Named] {
     references.prefix(TopologyContext.redirectLimit).map { reference in
       let peer = view.peer(reference, at: index)
-      let isKnown = Int(peer) < peers.count && peers[index].link(to: peer) != nil
+      let isKnown = Int(peer) < peers.count && link(index, to: peer) != nil
       return Letter.Named(peer: peer, isAttached: isKnown && isAttached(Int(peer)))
     }
   }
@@ -199,7 +198,7 @@ extension ChunkWorld {
     named.filter { Int($0.peer) != index }.map { named in
       view.host = index
       let reference = view.reference(named.peer, at: index)
-      let isKnown = Int(named.peer) < peers.count && peers[index].link(to: named.peer) != nil
+      let isKnown = Int(named.peer) < peers.count && link(index, to: named.peer) != nil
       return Candidate(
         peer: reference,
         contact: view.contact(of: reference),

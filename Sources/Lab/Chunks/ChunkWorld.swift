@@ -44,7 +44,9 @@ package struct ChunkWorld {
 
   let plan: Plan
   let discovery: Discovery
-  let stream: StreamProperties
+  /// Bits per second that one copy takes, as hosts tell their topologies.
+  let copyRate: UInt64
+  let stripes: UInt32
   /// Nanoseconds between two chunks.
   let interval: Int64
   let deadline: Int64
@@ -67,6 +69,8 @@ package struct ChunkWorld {
   var now: Int64 = 0
   var events = CalendarQueue()
   var peers: [ChunkPeer]
+  /// Beside each peer.
+  var topologies: [(any Topology)?]
   let view: HostView
   /// When each chunk was published; chunk numbers begin at 1.
   var published: [Int64] = [0]
@@ -106,11 +110,8 @@ package struct ChunkWorld {
     let scenario = plan.scenario
     let properties = scenario.stream
     let size = UInt64(properties.chunkSize)
-    stream = StreamProperties(
-      rate: properties.rate * (size + UInt64(WireCost.chunk)) / size,
-      chunkSize: properties.chunkSize,
-      stripes: try Parameters(parts[0].parameters, declared: declared).stripes
-    )
+    copyRate = properties.rate * (size + UInt64(WireCost.chunk)) / size
+    stripes = UInt32(try Parameters(parts[0].parameters, declared: declared).stripes)
     chunkBytes = properties.chunkSize + WireCost.chunk + WireCost.headers
     interval = max(1, properties.interval.nanoseconds)
     deadline = properties.deadline.nanoseconds
@@ -135,6 +136,7 @@ package struct ChunkWorld {
     peers = plan.peers.enumerated().map { index, planned in
       ChunkPeer(planned, part: index == 0 ? 0 : Self.part(shares, &random), random: &random)
     }
+    topologies = [(any Topology)?](repeating: nil, count: plan.peers.count)
     self.random = random
     if properties.chunkSize > 0 { measurement.timeline = Self.seconds(measured) }
     scheduleStart()
@@ -218,6 +220,10 @@ package struct ChunkWorld {
   private static func seconds(_ range: Range<Int64>) -> [Measurement.Second] {
     let count = (range.upperBound - range.lowerBound + 999_999_999) / 1_000_000_000
     return [Measurement.Second](repeating: Measurement.Second(), count: Int(max(0, count)))
+  }
+
+  var stream: StreamProperties {
+    StreamProperties(rate: copyRate, chunkSize: plan.scenario.stream.chunkSize, stripes: Int(stripes))
   }
 
   // MARK: What tests look at

@@ -1,0 +1,43 @@
+import Lab
+import PluginKit
+import Testing
+
+@Suite struct `Both engines` {
+  static let stream = Scenario.Stream(rate: 400_000)
+
+  /// With room in every upload: where there is none, backlogs from joining stay, and they differ.
+  static func plan(seed: UInt64) -> Plan {
+    Plan.uniform(
+      count: 50,
+      upload: 2_000_000,
+      source: 4_000_000,
+      stream: stream,
+      latency: .disc(least: .milliseconds(10), greatest: .milliseconds(60)),
+      phases: Scenario.Phases(
+        ramp: .seconds(3),
+        settle: .seconds(7),
+        measure: .seconds(5),
+        drain: .seconds(4)
+      ),
+      every: .milliseconds(60),
+      seed: seed
+    )
+  }
+
+  @Test(arguments: [1, 2] as [UInt64])
+  func `agree on the delays of a tree of fifty peers`(seed: UInt64) throws {
+    let plan = Self.plan(seed: seed)
+    var world = try ChunkWorld(plan, .tree(fanout: 2), makeTopology: makeTopology)
+    let chunks = world.run()
+    let packets = try PacketRun(plan, .tree(fanout: 2), makeTopology: makeTopology).run()
+    print("seed \(seed): packets: \(packets.summary)")
+    print("seed \(seed): chunks: \(chunks.summary)")
+    for part in [0.5, 0.9, 0.99] {
+      let times = (chunks.delays.quantile(part) ?? 0, packets.delays.quantile(part) ?? 0)
+      print("seed \(seed): p\(part): chunks \(times.0 / 1_000_000) ms, packets \(times.1 / 1_000_000) ms")
+    }
+    #expect(packets.delivered > 0.99 && chunks.delivered > 0.99, "seed \(seed)")
+    let median = Double(chunks.delays.quantile(0.5) ?? 0) / Double(packets.delays.quantile(0.5) ?? 1)
+    #expect(abs(median - 1) < 0.2, "seed \(seed): \(median)")
+  }
+}
