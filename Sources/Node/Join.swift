@@ -140,8 +140,8 @@ package struct Join {
       case .connected: hasAnswer = true
       case .attached(let parent, let depth):
         hasAnswer = true
-        report(.detail("fed by \(parent), \(depth) from the source"))
-      case .detached: report(.detail("the parent is gone"))
+        report(.detail("fed by \(parent)" + (depth.map { ", \($0) from the source" } ?? "")))
+      case .detached: report(.detail("nobody feeds us"))
       default: break
       }
     }

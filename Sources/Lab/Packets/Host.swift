@@ -107,6 +107,11 @@ package final class Host: Participant {
     }
   }
 
+  /// Gives another upload to the first broadcast; the host is to be poked afterwards.
+  package func setCapacity(_ capacity: Capacity, now: Duration) {
+    endpoint.peers[0].setCapacity(capacity, now: now)
+  }
+
   package var hasLeft: Bool { endpoint.peers.allSatisfy(\.hasLeft) }
 
   package var nextTimeout: Duration? {

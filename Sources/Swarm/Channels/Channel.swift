@@ -40,6 +40,15 @@ struct Channel {
     var isAcknowledged = false
   }
 
+  /// How far a declared parent is with a stripe, which it pushes in ascending order.
+  struct Feed {
+    var stripe: Int
+    /// What lies below has been pushed or passed over.
+    var next: UInt64
+    /// When it last pushed a chunk of the stripe, or was declared.
+    var progress: Duration
+  }
+
   /// A standing rule of the topology.
   struct Route {
     var stripe: Int
@@ -110,8 +119,10 @@ struct Channel {
   var isChokingUs = false
   var outstanding = 0
   var falseChunks = 0
-  /// The highest chunk that it pushed; what lies above is still to come.
-  var pushed: UInt64?
+  /// The first chunk that it promised to push when it accepted us.
+  var promised: UInt64?
+  /// The stripes whose declared parent it is.
+  var feeds: [Feed] = []
   var chunksFrom: UInt64 = 0
   var repairsFrom: UInt64 = 0
   var lastProgress: Duration
@@ -119,6 +130,8 @@ struct Channel {
   /// Hashes that it sent and that nothing has proven yet, in a swarm with trees.
   var hashes: PendingHashes?
   var silenceReported: Duration?
+  /// When the first chunk was sent since it was last heard.
+  var unansweredSince: Duration?
 
   // Acknowledgements that we owe.
   var owedAck: ChunkRange?
@@ -135,6 +148,8 @@ struct Channel {
   /// Whom the other side named when it said goodbye.
   var farewell: [Candidate] = []
   var routes: [Route] = []
+  /// When the topology last pushed a chunk to it.
+  var lastPush: Duration?
   var isServed = false
   var weChoke = false
   /// When a plain peer last asked for something or acknowledged it, or was choked.
@@ -172,9 +187,18 @@ struct Channel {
 
   var isOpen: Bool { phase == .open }
   var isFree: Bool { phase == .free }
-  /// Whether chunks flow to it by routes or requests.
-  var isChild: Bool { !routes.isEmpty || isServed }
+  /// Whether chunks flow to it by routes, pushes or the requests of a plain peer.
+  var isChild: Bool { !routes.isEmpty || isServed || lastPush != nil }
   var isParent: Bool { !parentStripes.isEmpty || isPulled }
+  /// Whether a topology connected it to us, on either side's wish.
+  var isLink: Bool { claimed != nil || purpose != nil }
+  /// Whether it and we answer each other's requests, as Freshet peers do that feed each other or may.
+  var answersRequests: Bool {
+    speech == .proven
+      && (claimed == .data || claimed == .spare || purpose == .data || purpose == .spare)
+  }
+
+  func feed(_ stripe: Int) -> Int? { feeds.firstIndex { $0.stripe == stripe } }
 
   /// Whether the other side understands a message; what it does not is never sent.
   func understands(_ type: UInt8) -> Bool { supported.contains(type) }
@@ -183,6 +207,12 @@ struct Channel {
   func has(_ chunk: UInt64) -> Bool {
     guard let highest = available.highest, available.contains(chunk) else { return false }
     return theirWindow == .max || highest - min(chunk, highest) < theirWindow
+  }
+
+  /// Whether a chunk is older than what the other side keeps.
+  func hasDropped(_ chunk: UInt64) -> Bool {
+    guard let highest = available.highest, highest > chunk else { return false }
+    return highest - chunk >= theirWindow
   }
 
   /// Which of some chunks, not many, wait to be sent or were sent since a time and not acknowledged.

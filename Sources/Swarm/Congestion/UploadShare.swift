@@ -13,8 +13,8 @@ struct UploadShare {
   static let idleInterval: Duration = .milliseconds(100)
 
   /// Bytes per second.
-  private let rate: Double
-  private let burst: Double
+  private var rate: Double
+  private var burst: Double
   private var tokens: Double
   private var refilled: Duration
   private var childrenWait = false
@@ -29,6 +29,16 @@ struct UploadShare {
     burst = max(rate / 20, 65_536)
     tokens = burst
     refilled = now
+  }
+
+  /// Another upload is given from now on.
+  mutating func setCapacity(_ capacity: Capacity, now: Duration) {
+    tokens = available(now)
+    refilled = now
+    rate = Double(capacity.upload) / 8
+    burst = max(rate / 20, 65_536)
+    tokens = min(tokens, burst)
+    if nextTurn != nil { nextTurn = now }
   }
 
   /// Whether a datagram may go out without waiting for a turn.

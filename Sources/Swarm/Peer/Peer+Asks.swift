@@ -122,13 +122,20 @@ extension Peer {
     }
     channels[index].claimed = pending.ask.purpose
     channels[index].lastProgress = now
-    channels[index].pushed = nil
     channels[index].isSpare = pending.ask.purpose == .spare
     if pending.ask.purpose == .data {
       channels[index].parentStripes.formUnion(answer.stripes)
+      channels[index].promised = answer.from
+      for place in channels[index].feeds.indices {
+        // What it was said to have passed over it begins with again.
+        let next = channels[index].feeds[place].next
+        channels[index].feeds[place].next = min(next, answer.from ?? next)
+        channels[index].feeds[place].progress = now
+      }
       if let from = answer.from { expectFrom(from) }
     } else {
       channels[index].parentStripes = []
+      channels[index].feeds = []
     }
     events.append(
       .linkUp(

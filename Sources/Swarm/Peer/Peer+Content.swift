@@ -133,7 +133,7 @@ extension Peer {
       send(index) { bytes in WireFormat.appendChoke(to: &bytes) }
       return
     }
-    guard configuration.capacity.upload > 0, let chunks = inside(chunks) else { return }
+    guard capacity.upload > 0, let chunks = inside(chunks) else { return }
     channels[index].lastAsked = now
     if !channels[index].isServed {
       guard channels.count(where: { $0.isServed && !$0.isFree }) < Self.slots else {
@@ -330,7 +330,7 @@ extension Peer {
 
   /// Whether there is something that the other side was not told of and may want.
   func isBehind(_ index: Int) -> Bool {
-    guard channels[index].isOpen, isAdmitted(index), configuration.capacity.upload > 0,
+    guard channels[index].isOpen, isAdmitted(index), capacity.upload > 0,
       let held = content?.heldCount, held > 0,
       channels[index].content.saidCount != held, channels[index].understands(MessageType.have),
       let count = content?.chunkCount

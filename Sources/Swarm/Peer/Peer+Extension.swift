@@ -39,7 +39,7 @@ extension Peer {
   }
 
   var ownCapacity: Capacity {
-    var capacity = configuration.capacity
+    var capacity = capacity
     capacity.uptime = now - began
     if configuration.role == .leaf { capacity.upload = 0 }
     return capacity
@@ -81,7 +81,7 @@ extension Peer {
     case .stop:
       var reader = ByteReader(body)
       guard let stripes = try? reader.read(UInt64.self) else { return }
-      channels[index].routes.removeAll { StripeSet(rawValue: stripes).contains(stripe: $0.stripe) }
+      endRoutes(to: index) { StripeSet(rawValue: stripes).contains(stripe: $0) }
     case .goodbye:
       var reader = ByteReader(body)
       let bytes = reader.rest()
@@ -146,6 +146,7 @@ extension Peer {
     }
     if channel.speech == .proven {
       channels[index].hello?.capacity = message.hello.capacity
+      directory[channel.peer]?.capacity = message.hello.capacity
       if !message.isReply { sendHello(index, isReply: true) }
       if message.wantsDescriptor { sendDescriptor(index) }
       if !lacksDescriptor || !channel.isInitiator { channels[index].nextHello = nil }
@@ -187,15 +188,17 @@ extension Peer {
     }
   }
 
-  /// Two channels lead to one peer: both sides keep the one that the lower id opened.
+  /// Two channels lead to one peer: both sides keep the one that the lower id opened, if it is open.
   ///
   /// False when `index` is the one that goes.
   private mutating func resolve(_ index: Int, against other: Int, with id: PeerID) -> Bool {
     let lower = me.id < id
     let keepsNew =
-      channels[index].isInitiator == channels[other].isInitiator
-      ? now - channels[other].lastHeard > .seconds(1)
-      : channels[index].isInitiator == lower
+      !channels[other].isOpen
+      ? true
+      : channels[index].isInitiator == channels[other].isInitiator
+        ? now - channels[other].lastHeard > .seconds(1)
+        : channels[index].isInitiator == lower
     let (kept, gone) = keepsNew ? (index, other) : (other, index)
     if let ask = channels[gone].pendingAsk {
       channels[kept].pendingAsk = Channel.PendingAsk(ask: ask.ask, next: now)

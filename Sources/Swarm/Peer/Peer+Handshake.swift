@@ -310,6 +310,7 @@ extension Peer {
     channels[index].lastHeard = now
     channels[index].sentSinceHeard = 0
     channels[index].silenceReported = nil
+    channels[index].unansweredSince = nil
   }
 
   /// Tells the other side that we are gone, and whom it may try instead.
@@ -331,6 +332,15 @@ extension Peer {
   mutating func lose(_ index: Int, _ reason: LinkDownReason, redirect: [Candidate] = []) {
     let channel = channels[index]
     free(index)
+    if reason == .closed, channel.claimed == nil, channel.purpose == nil, let ask = channel.pendingAsk?.ask,
+      let other = channels.indices.first(where: { !channels[$0].isFree && channels[$0].peer == channel.peer })
+    {
+      // Both sides dialled at once, and the other side has decided first which channel stays.
+      channels[other].pendingAsk = Channel.PendingAsk(ask: ask, next: now)
+      directory[channel.peer]?.channel = other
+      sendAsk(other)
+      return
+    }
     let wasAsked =
       channel.pendingAsk != nil || channel.purpose != nil || channel.claimed != nil || channel.isServed
     if topology != nil, wasAsked || reason == .lied {
@@ -349,7 +359,8 @@ extension Peer {
     abandonParked(of: channel.local)
     if directory[channel.peer]?.channel == index { directory[channel.peer]?.channel = nil }
     parents.removeAll { $0.peer == channel.peer }
-    reassign(from: index)
+    channels[index].feeds = []
+    reassign(from: index, .linkDown)
     if content != nil { leaveContent(index) }
   }
 

@@ -70,7 +70,8 @@ extension Peer {
           signature = nil
           note = 0
         } else {
-          readLateData(index, chunk, sent: timestamp, payload: payload)
+          readLateData(index, chunk, sent: timestamp, payload: payload, note: note)
+          note = 0
         }
       case .ack(let chunks, let delay): readAck(index, chunks, delay: delay)
       case .have(let chunks): readHave(index, chunks)
@@ -78,13 +79,13 @@ extension Peer {
       case .cancel(let chunks): drop(index, chunks)
       case .choke:
         channels[index].isChokingUs = true
-        reassign(from: index)
-        if channels[index].claimed != nil { events.append(.choked(channels[index].peer)) }
+        reassign(from: index, .choked)
+        if channels[index].isLink { events.append(.choked(channels[index].peer)) }
       case .unchoke:
         guard channels[index].isChokingUs else { break }
         channels[index].isChokingUs = false
         nextRepair = now
-        if channels[index].claimed != nil { events.append(.unchoked(channels[index].peer)) }
+        if channels[index].isLink { events.append(.unchoked(channels[index].peer)) }
       case .extensionMessage(let kind, let body):
         if kind == Extension.Kind.note.rawValue {
           var fields = ByteReader(body)
@@ -141,7 +142,13 @@ extension Peer {
     )
   }
 
-  private mutating func readLateData(_ index: Int, _ chunk: UInt64, sent: UInt64, payload: RawSpan) {
+  private mutating func readLateData(
+    _ index: Int,
+    _ chunk: UInt64,
+    sent: UInt64,
+    payload: RawSpan,
+    note: UInt64
+  ) {
     guard let place = channels[index].early.lastIndex(where: { $0.chunk == chunk }) else { return }
     let early = channels[index].early.remove(at: place)
     let bytes = early.signature
@@ -152,17 +159,17 @@ extension Peer {
       payload: payload,
       timestamp: early.timestamp,
       signature: bytes.span.bytes,
-      note: 0
+      note: note
     )
   }
 
-  /// Whether we asked this peer for a chunk, by a stripe or by name.
+  /// Whether we asked this peer for a chunk, by a stripe or by name, or take whatever those push that we are linked to.
   private func isSolicited(_ index: Int, _ chunk: UInt64) -> Bool {
     let channel = channels[index]
     if channel.isPulled { return true }
     if channel.parentStripes.contains(stripe: stripe(of: chunk)) { return true }
     if let ask = channel.pendingAsk?.ask, ask.purpose == .data { return true }
-    return missing(chunk)?.source == index || wants.contains(.chunks) && channel.claimed != nil
+    return missing(chunk)?.source == index || wants.contains(.chunks) && channel.isLink
   }
 
   /// The greatest number that a chunk can have; the one after it is left free for the end of ranges.
@@ -328,9 +335,12 @@ extension Peer {
     else { return }
     forward(chunk, from: index)
     noteGrowth(chunk)
-    if index != nil {
+    if let index {
+      noteFed(by: index)
       counters.chunksIn += 1
       if counters.firstChunkMilliseconds == nil { counters.firstChunkMilliseconds = now / .milliseconds(1) }
+    } else if wants.contains(.chunks) {
+      arrivalBatch.append(ChunkArrival(chunk: chunk, from: directory.peer(for: me), note: 0))
     }
     if let read = nextRead, chunk < read { counters.late += 1 }
     bytesThisSecond += UInt64(payload.byteCount)
@@ -378,7 +388,7 @@ extension Peer {
     if let newest = window.newest, chunks.lowerBound <= newest {
       channels[index].available.insert(chunks.lowerBound...min(chunks.upperBound, newest))
     }
-    if !channels[index].urgent.isEmpty { drop(index, chunks) }
+    dropAsked(index, chunks)
     pump(index)
   }
 
@@ -419,8 +429,10 @@ extension Peer {
     if wants.contains(.haves) {
       haveBatch.append(Advertisement(peer: channels[index].peer, chunks: chunks))
     }
-    drop(index, chunks)
-    if channels[index].isPulled || channels[index].isSpare || channels[index].isParent {
+    dropAsked(index, chunks)
+    if channels[index].isPulled || channels[index].isSpare || channels[index].isParent
+      || channels[index].answersRequests
+    {
       extendHorizon()
     }
   }
@@ -433,8 +445,7 @@ extension Peer {
       sayChoke(index)
       return
     }
-    let isLink = channels[index].purpose.map { $0 != .control } ?? false
-    guard channels[index].isServed || isLink else { return }
+    guard channels[index].isServed || channels[index].answersRequests else { return }
     channels[index].lastAsked = now
     let since = now - (channels[index].congestion.roundTrip ?? .milliseconds(20)) * 9 / 10
     let first = max(chunks.lowerBound, window.first)
@@ -456,14 +467,17 @@ extension Peer {
   /// The most chunks that a peer can have asked for and not got.
   static let requestLimit: UInt64 = 512
 
-  /// A CANCEL, or a HAVE or an ACK, which say the same (RFC 7574, section 3.8).
+  /// A CANCEL.
   private mutating func drop(_ index: Int, _ chunks: ChunkRange) {
-    guard !channels[index].urgent.isEmpty || !channels[index].queue.isEmpty else { return }
+    dropAsked(index, chunks)
+    channels[index].queue.filter { !chunks.contains($0.chunk) }
+  }
+
+  /// A HAVE or an ACK says of what was asked for the same as a CANCEL (RFC 7574, section 3.8).
+  ///
+  /// What is pushed is looked at when its turn has come.
+  private mutating func dropAsked(_ index: Int, _ chunks: ChunkRange) {
+    guard !channels[index].urgent.isEmpty else { return }
     channels[index].urgent.filter { !chunks.contains($0.chunk) }
-    if let first = channels[index].queue.first,
-      chunks.contains(first.chunk) || chunks.lowerBound >= first.chunk
-    {
-      channels[index].queue.filter { !chunks.contains($0.chunk) }
-    }
   }
 }

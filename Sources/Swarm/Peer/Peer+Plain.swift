@@ -85,7 +85,7 @@ extension Peer {
 
   /// How many plain peers are served where there is no topology to decide it.
   private var plainSlots: Int {
-    streamRate == 0 ? 1 : Int(clamping: min(configuration.capacity.upload / streamRate, 64))
+    streamRate == 0 ? 1 : Int(clamping: min(capacity.upload / streamRate, 64))
   }
 
   mutating func pull(_ index: Int, purpose: Purpose, stripes: StripeSet) {

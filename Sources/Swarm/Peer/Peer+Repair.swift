@@ -10,14 +10,16 @@ struct MissingChunk {
   var tries = 0
   /// When to ask, or to ask again.
   var next: Duration
+  /// Whether the topology asked the one that was asked last.
+  var isWish = false
+  /// Whether the topology knows of it, so that it is the first to choose whom to ask.
+  var isTold = false
 }
 
 // Repair has one owner: it knows what is missing, whom it asked and when, and asks nobody twice at once.
 extension Peer {
   /// The most chunks that are looked for at a time.
   static let missingLimit = 4096
-  /// How long a chunk may be overtaken before it counts as missing.
-  static let reorderGrace: Duration = .milliseconds(4)
   /// How long an advertised chunk may be on its way by push.
   static let pushGrace: Duration = .milliseconds(40)
   /// The most chunks that one channel is asked for at a time.
@@ -67,6 +69,7 @@ extension Peer {
   mutating func found(_ chunk: UInt64, from index: Int?) {
     if let place = place(of: chunk), missing[place].chunk == chunk {
       let entry = missing.remove(at: place)
+      if entry.source == nil || entry.source != index { reordering.note(now - entry.since) }
       if let source = entry.source {
         channels[source].outstanding -= 1
         if let index, !channels[index].isPulled {
@@ -81,7 +84,7 @@ extension Peer {
       if chunk - expected > window.size { self.expected = window.first }
       look(
         upTo: chunk - 1,
-        at: now + (index.map { channels[$0].isPulled } == true ? .zero : Self.reorderGrace)
+        at: now + (index.map { channels[$0].isPulled } == true ? .zero : overtakingTime)
       )
     }
     if chunk >= self.expected ?? 0 { self.expected = chunk + 1 }
@@ -95,15 +98,11 @@ extension Peer {
   /// A source makes the chunks; what it does not have does not exist, whoever says to have it.
   mutating func look(upTo last: UInt64, at time: Duration) {
     guard configuration.role != .source, var chunk = expected, chunk <= last else { return }
-    let start = chunk
     while chunk <= last, missing.count < Self.missingLimit {
       if !window.contains(chunk), unified?.isRepresented(chunk) != true { look(for: chunk, at: time) }
       chunk += 1
     }
     expected = chunk
-    if wants.contains(.gaps), chunk > start {
-      gapBatch.append(Gap(chunks: start...(chunk - 1), deadline: now + configuration.patience))
-    }
   }
 
   private mutating func look(for chunk: UInt64, at time: Duration) {
@@ -130,10 +129,10 @@ extension Peer {
     var isPulling = false
     for channel in channels where channel.isOpen && !channel.isChokingUs {
       guard let highest = channel.available.highest else { continue }
-      if channel.isPulled {
-        isPulling = true
-        horizon = max(horizon ?? 0, highest)
-      } else if channel.isSpare && isOrphan || !channel.parentStripes.isEmpty {
+      if channel.isPulled { isPulling = true }
+      if channel.isPulled || channel.isSpare && isOrphan || !channel.parentStripes.isEmpty
+        || isUnordered && channel.answersRequests
+      {
         horizon = max(horizon ?? 0, highest)
       }
     }
@@ -153,6 +152,8 @@ extension Peer {
       horizon = min(horizon, (expected ?? 0) &+ room)
       guard room > 0 else { return }
       look(upTo: horizon, at: now)
+    } else if isUnordered {
+      look(upTo: horizon, at: now + overtakingTime)
     } else {
       // Pushed chunks are on their way when their HAVE comes.
       let trip = channels.first { $0.isParent && $0.isOpen }?.congestion.roundTrip ?? .milliseconds(20)
@@ -162,13 +163,6 @@ extension Peer {
 
   /// How many chunks before the newest of a plain peer output begins.
   static let plainPreroll: UInt64 = 512
-
-  /// Whether somebody who pushes to us has been heard lately.
-  var hasLivelyParent: Bool {
-    channels.contains { channel in
-      channel.isOpen && !channel.parentStripes.isEmpty && channel.silenceReported == nil
-    }
-  }
 
   func missing(_ chunk: UInt64) -> MissingChunk? {
     guard let place = place(of: chunk), missing[place].chunk == chunk else { return nil }
@@ -187,137 +181,83 @@ extension Peer {
     return low
   }
 
-  /// A channel cannot answer any more: what it was asked for is asked elsewhere, at once.
-  mutating func reassign(from index: Int) {
-    for place in missing.indices where missing[place].source == index {
-      missing[place].source = nil
-      missing[place].next = now
-      nextRepair = now
-    }
-    channels[index].outstanding = 0
-  }
-
-  /// The topology asks for chunks by itself.
-  mutating func request(_ chunks: ChunkRange, from index: Int) {
-    guard !channels[index].isChokingUs, chunks.upperBound <= lastNumber else { return }
-    if expected == nil { begin(at: chunks.lowerBound) }
-    if let expected, chunks.upperBound >= expected, chunks.upperBound - expected < window.size {
-      look(upTo: chunks.upperBound, at: now)
-    }
-    for place in missing.indices where chunks.contains(missing[place].chunk) {
-      assign(place, to: index)
-    }
-    send(index, lane: .urgent) { [plainFormat] bytes in plainFormat.appendRequest(chunks, to: &bytes) }
-  }
-
-  private mutating func assign(_ place: Int, to index: Int) {
-    if let old = missing[place].source { channels[old].outstanding -= 1 }
-    missing[place].source = index
-    missing[place].tries += 1
-    // How far away somebody is, is its own word: it must not keep others from being asked in time.
-    let patience = min(channels[index].congestion.timeout, configuration.patience / 4)
-    missing[place].next = now + patience * (missing[place].tries < 4 ? 1 : 2)
-    channels[index].outstanding += 1
-  }
-
-  /// Asks for what is due, merged into ranges.
+  /// Asks for what is due.
   mutating func repair() {
     guard let due = nextRepair, due <= now else { return }
     forgetOld()
-    var requests: [(index: Int, chunks: ChunkRange)] = []
-    var next: Duration?
-    for place in missing.indices {
-      if missing[place].next <= now {
-        let chunk = missing[place].chunk
-        if let later = push(of: chunk) {
-          missing[place].next = later
-        } else if let index = source(for: missing[place]) {
-          assign(place, to: index)
-          if let last = requests.last, last.index == index, last.chunks.upperBound + 1 == chunk {
-            requests[requests.count - 1].chunks = last.chunks.lowerBound...chunk
-          } else {
-            requests.append((index, chunk...chunk))
-          }
-        } else {
-          missing[place].next = now + .milliseconds(20)
-        }
-      }
-      next = min(next ?? missing[place].next, missing[place].next)
-    }
-    nextRepair = next
-    for request in requests {
-      send(request.index, lane: .urgent) { [plainFormat] bytes in
-        plainFormat.appendRequest(request.chunks, to: &bytes)
-      }
-    }
+    nextRepair = nil
+    for place in missing.indices where missing[place].next <= now { attend(place) }
+    nextRepair = missing.lazy.map(\.next).min()
+    flushFailures()
+    flushRequests()
   }
 
-  /// A parent pushes in order: notes how far it is.
-  mutating func notePush(_ index: Int, _ chunk: UInt64) {
-    guard !channels[index].parentStripes.isEmpty, missing(chunk)?.source != index else { return }
-    let before = channels[index].pushed
-    guard before.map({ $0 < chunk }) ?? true else { return }
-    channels[index].pushed = chunk
-    // What it has passed over does not come by itself any more, whenever it was to be asked for.
-    let time = now + Self.reorderGrace
-    for place in missing.indices.reversed() where missing[place].chunk < chunk {
-      if let before, missing[place].chunk <= before { break }
-      guard missing[place].tries == 0, missing[place].next > time,
-        channels[index].parentStripes.contains(stripe: stripe(of: missing[place].chunk))
-      else { continue }
-      missing[place].next = time
-      nextRepair = min(nextRepair ?? time, time)
+  private mutating func attend(_ place: Int) {
+    let entry = missing[place]
+    if entry.isWish, let source = entry.source {
+      fail(entry.chunk...entry.chunk, channels[source].peer, .timeout)
+      release(place)
+    }
+    let turn = entry.since + configuration.patience / 2
+    if let later = push(of: entry.chunk) {
+      missing[place].next = later
+    } else if entry.isTold || wants.contains(.gaps), turn > now {
+      if !entry.isTold { tellGap(entry) }
+      missing[place].isTold = true
+      missing[place].next = turn
+    } else if let index = source(for: entry) {
+      assign(place, to: index, isWish: false)
+    } else {
+      missing[place].next = now + .milliseconds(20)
     }
   }
-
-  /// Until when a chunk is waited for because the parent is pushing what lies before it.
-  ///
-  /// It may be known from a HAVE, or from what spares sent; to ask for it now would load those who are slow already.
-  private func push(of chunk: UInt64) -> Duration? {
-    let stripe = stripe(of: chunk)
-    for channel in channels where channel.isOpen && channel.parentStripes.contains(stripe: stripe) {
-      guard channel.silenceReported == nil, let pushed = channel.pushed, pushed < chunk else { continue }
-      let limit = channel.lastProgress + (channel.congestion.roundTrip ?? .milliseconds(20)) + Self.pushPause
-      if limit > now { return limit }
-    }
-    return nil
-  }
-
-  /// How long a parent that is pushing may pause.
-  private static let pushPause: Duration = .milliseconds(40)
 
   /// What has left the window, or was given up by the output, is not looked for any more.
   private mutating func forgetOld() {
     let limit = max(window.first, nextRead ?? 0)
     guard let first = missing.first, first.chunk < limit else { return }
     for entry in missing where entry.chunk < limit {
-      if let source = entry.source { channels[source].outstanding -= 1 }
+      guard let source = entry.source else { continue }
+      channels[source].outstanding -= 1
+      if entry.isWish { fail(entry.chunk...entry.chunk, channels[source].peer, .unavailable) }
     }
     missing.removeAll { $0.chunk < limit }
+    flushFailures()
   }
 
-  /// Whom to ask: the parent first, then in turn whoever is known to have it.
+  /// Whom to ask: the parent first, then in turn whoever is known to have it, the source after the others.
   private func source(for entry: MissingChunk) -> Int? {
-    let stripe = stripe(of: entry.chunk)
-    var parent: Int?
+    var parent = feeder(of: stripe(of: entry.chunk))?.index
+    if let index = parent, !mayAsk(index) { parent = nil }
     var holders: [Int] = []
     var strangers: [Int] = []
-    for index in channels.indices where channels[index].isOpen && !channels[index].isChokingUs {
-      let channel = channels[index]
-      guard channel.outstanding < Self.outstandingLimit, channel.understands(MessageType.request) else {
-        continue
-      }
-      if channel.parentStripes.contains(stripe: stripe), channel.silenceReported == nil {
-        parent = index
-      } else if channel.isPulled || channel.isSpare, channel.has(entry.chunk) {
-        if channel.claimed == nil { strangers.append(index) } else { holders.append(index) }
-      }
+    for index in channels.indices where index != parent && isHolder(index, of: entry.chunk) && mayAsk(index) {
+      let isChosen = isUnordered ? channels[index].isLink : channels[index].claimed != nil
+      if isChosen { holders.append(index) } else { strangers.append(index) }
+    }
+    // The upload of the source is that of all.
+    if isUnordered, entry.tries < 2, holders.contains(where: { channels[$0].hello?.depth != 0 }) {
+      holders.removeAll { channels[$0].hello?.depth == 0 }
     }
     // Anybody can come and say that it has everything: who came by itself is asked when the others have failed.
     if entry.tries >= 2 || parent == nil && holders.isEmpty { holders += strangers }
     guard !holders.isEmpty else { return parent }
-    guard let parent else { return holders[entry.tries % holders.count] }
+    guard let parent else {
+      let share = isUnordered ? Int((me.id.ring &+ entry.chunk / 4) % UInt64(holders.count)) : 0
+      return holders[(entry.tries + share) % holders.count]
+    }
     // Every other try goes to a spare.
     return entry.tries % 2 == 0 ? parent : holders[entry.tries / 2 % holders.count]
+  }
+
+  private func isHolder(_ index: Int, of chunk: UInt64) -> Bool {
+    let channel = channels[index]
+    return channel.isOpen && (channel.isPulled || channel.isSpare || channel.answersRequests)
+      && channel.has(chunk)
+  }
+
+  private func mayAsk(_ index: Int) -> Bool {
+    !channels[index].isChokingUs && channels[index].outstanding < Self.outstandingLimit
+      && channels[index].understands(MessageType.request)
   }
 }

@@ -30,7 +30,7 @@ extension Peer {
     channels[index].routes.removeAll { $0.stripe == stripe }
     channels[index].routes.append(Channel.Route(stripe: stripe, from: max(first, window.first)))
     let stripes = UInt64(descriptor?.stripes ?? 1)
-    channels[index].queue.filter { Int($0.chunk % stripes) != stripe }
+    channels[index].queue.filter { $0.note != 0 || Int($0.chunk % stripes) != stripe }
     for range in window.held.ranges where range.upperBound >= first {
       for chunk in max(range.lowerBound, first)...range.upperBound where self.stripe(of: chunk) == stripe {
         guard !channels[index].has(chunk) else { continue }
@@ -109,6 +109,11 @@ extension Peer {
         channels[index].lateSince += 1
         continue
       }
+      if !isUrgent, queued.note == 0, channels[index].has(queued.chunk) {
+        // It got it from somebody else while the chunk waited.
+        removeFirst(index, false)
+        continue
+      }
       let size = window.length(of: queued.chunk) + window.signatureLength + 64
       guard channels[index].congestion.allows(size, now: now) else {
         channels[index].nextRelease = channels[index].congestion.nextChance(size, now: now)
@@ -174,6 +179,7 @@ extension Peer {
     counters.chunksOut += 1
     channels[index].lastSent = now
     channels[index].sentSinceHeard += 1
+    if channels[index].unansweredSince == nil { channels[index].unansweredSince = now }
     channels[index].congestion.sent(size, now: now)
     channels[index].flight.append(Channel.Sent(chunk: chunk, bytes: size, at: now))
     upload.take(size, now: now)

@@ -89,7 +89,7 @@ extension Peer {
         since: now
       )
     )
-    look(upTo: chunk, at: now + Self.reorderGrace)
+    look(upTo: chunk, at: now + overtakingTime)
   }
 
   private mutating func unpark(_ chunks: ChunkRange) {

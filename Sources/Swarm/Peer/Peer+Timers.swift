@@ -45,7 +45,7 @@ extension Peer {
         next = min(next, channel.nextHave)
       }
       if !channel.routes.isEmpty { next = min(next, channel.lastSent + Self.heartbeat) }
-      if !channel.parentStripes.isEmpty { next = min(next, silenceDeadline(channel)) }
+      if let at = silenceDeadline(channel) { next = min(next, at) }
     }
     return max(next, now)
   }
@@ -120,9 +120,7 @@ extension Peer {
     var quiet = channels[index].routes.isEmpty ? Self.keepAliveInterval : Self.heartbeat
     if channels[index].isPulled, now - channels[index].lastHeard >= .seconds(2) { quiet = .seconds(2) }
     if now - channels[index].lastSent >= quiet { send(index) { _ in } }
-    if !channels[index].parentStripes.isEmpty, now >= silenceDeadline(channels[index]) {
-      reportSilence(index)
-    }
+    if let at = silenceDeadline(channels[index]), now >= at { reportSilence(index) }
   }
 
   private mutating func giveUpOpening(_ index: Int) {
@@ -146,9 +144,15 @@ extension Peer {
       && descriptor != nil && !channel.isPulled && now - channel.opened >= Self.idleLimit
   }
 
-  /// When a parent has been silent for longer than three chunk intervals and two round trips.
-  private func silenceDeadline(_ channel: Channel) -> Duration {
+  /// When a parent has been silent for longer than three chunk intervals and two round trips, or somebody whom chunks
+  /// are pushed to has not answered.
+  private func silenceDeadline(_ channel: Channel) -> Duration? {
     let trip = channel.congestion.roundTrip ?? .milliseconds(20)
+    guard !channel.feeds.isEmpty else {
+      guard channel.lastPush != nil, let since = channel.unansweredSince else { return nil }
+      let limit = since + max(Self.shortestSilence, min(trip * 3, .seconds(1))) + Self.answerSlack
+      return max(channel.silenceReported.map { $0 + Self.unansweredInterval } ?? limit, limit)
+    }
     let limit = max(Self.shortestSilence, chunkInterval * 3 + min(trip * 2, .seconds(1)))
     let heard =
       isStalled(channel)
@@ -166,10 +170,16 @@ extension Peer {
 
   private mutating func reportSilence(_ index: Int) {
     channels[index].silenceReported = now
-    reassign(from: index)
+    reassign(from: index, .timeout)
     let since = isStalled(channels[index]) ? channels[index].lastProgress : channels[index].lastHeard
     events.append(.silence(channels[index].peer, for: now - since))
   }
+
+  /// How much longer than its round trip an answer to pushes may take, and how often its absence is told.
+  private static let answerSlack: Duration = .milliseconds(50)
+  private static let unansweredInterval: Duration = .milliseconds(250)
+  /// How long after the last push a peer counts as one that is pushed to.
+  private static let pushMemory: Duration = .seconds(2)
 
   private mutating func extendWhileOrphaned() {
     guard expected != nil, !hasLivelyParent || channels.contains(where: { $0.isPulled }) else { return }
@@ -179,7 +189,9 @@ extension Peer {
   private mutating func everySecond() {
     nextSecond = now + .seconds(1)
     measuredRate = (measuredRate * 3 + bytesThisSecond * 8) / 4
+    if bytesThisSecond > 0 { reordering.advance(now: now) }
     bytesThisSecond = 0
+    reviewFed()
     banned.removeAll { $0.until <= now }
     reviewPlain()
     forgetParked()
@@ -188,6 +200,7 @@ extension Peer {
     while let local = newcomers.removeExpired(now) { numbers.release(local) }
     let floor = liveFloor
     for index in channels.indices where channels[index].isOpen {
+      if let last = channels[index].lastPush, now - last >= Self.pushMemory { channels[index].lastPush = nil }
       if channels[index].isChild { channels[index].congestion.floorRate = floor }
       if wants.contains(.linkSamples) { sample(index) }
       channels[index].lateSince = 0

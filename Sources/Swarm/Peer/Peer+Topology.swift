@@ -33,6 +33,7 @@ extension Peer {
       count += 1
       handle(event)
     }
+    flushRequests()
     guard events.count > Self.waitingEventLimit else { return }
     events.filter(\.isLasting)
     guard events.count > Self.waitingEventLimit else { return }
@@ -57,6 +58,10 @@ extension Peer {
     if !gapBatch.isEmpty {
       events.append(.gaps(gapBatch))
       gapBatch.removeAll(keepingCapacity: true)
+    }
+    if wants.contains(.windowMoved), toldWindow != window.state {
+      toldWindow = window.state
+      events.append(.windowMoved(window.state))
     }
   }
 
@@ -137,16 +142,19 @@ extension Peer {
       guard let index = channel(of: peer) else { return }
       sendHave(index, chunks)
     case .request(let chunks, let peer):
-      guard let index = channel(of: peer) else { return }
-      request(chunks, from: index)
+      request(chunks, from: peer)
     case .cancel(let chunks, let peer):
       guard let index = channel(of: peer) else { return }
-      send(index) { [plainFormat] bytes in plainFormat.appendCancel(chunks, to: &bytes) }
+      cancel(chunks, from: index)
     case .route(let stripe, let peer, let from):
-      guard let index = channel(of: peer) else { return }
+      guard let index = channel(of: peer), channels[index].speech == .proven else { return }
       route(stripe, to: index, from: from)
     case .push(let chunk, let peer, let note):
-      guard let index = channel(of: peer), window.contains(chunk) else { return }
+      // Whom no topology connected takes no pushes; neither does a plain peer.
+      guard let index = channel(of: peer), channels[index].speech == .proven, channels[index].isLink,
+        window.contains(chunk)
+      else { return }
+      channels[index].lastPush = now
       enqueue(chunk, to: index, note: note)
       pump(index)
     case .stop(let stripe, let peer):
@@ -159,32 +167,21 @@ extension Peer {
   }
 
   private mutating func stop(_ stripe: Int, _ index: Int) {
-    channels[index].routes.removeAll { $0.stripe == stripe }
-    if channels[index].routes.isEmpty { channels[index].queue.removeAll() }
+    endRoutes(to: index) { $0 == stripe }
     guard channels[index].parentStripes.contains(stripe: stripe) else { return }
     channels[index].parentStripes.subtract(StripeSet(stripe))
+    channels[index].feeds.removeAll { $0.stripe == stripe }
     var body: [UInt8] = []
     body.appendInteger(StripeSet(stripe).rawValue)
     sendExtension(index, .stop, body)
   }
 
-  private mutating func declareParent(_ stripe: Int, _ peer: PeerRef?, depth: Int) {
-    let before = isAttached
-    defer {
-      if isAttached != before {
-        for index in channels.indices where channels[index].isOpen && channels[index].speech == .proven {
-          sendPing(index)
-        }
-      }
+  /// Ends the routes of some stripes to a channel, and what of them waits to be sent.
+  mutating func endRoutes(to index: Int, _ isEnded: (_ stripe: Int) -> Bool) {
+    channels[index].routes.removeAll { isEnded($0.stripe) }
+    channels[index].queue.filter { [stripes = descriptor?.stripes ?? 1] queued in
+      !isEnded(Int(queued.chunk % UInt64(stripes)))
     }
-    parents.removeAll { $0.stripe == stripe }
-    guard let peer, directory[peer] != nil else {
-      notices.append(.detached)
-      return
-    }
-    parents.append((stripe, peer, depth))
-    parents.sort { $0.stripe < $1.stripe }
-    notices.append(.attached(parent: directory[peer]?.address.description ?? "?", depth: depth))
   }
 
   mutating func noteParents() {

@@ -14,6 +14,8 @@ public struct Peer {
   static let bannedLimit = 256
 
   let configuration: PeerConfiguration
+  /// What we give to the swarm; ``setCapacity(_:now:)`` changes it.
+  private(set) var capacity: Capacity
   /// Of a stream; content that does not change needs none.
   ///
   /// A stream without integrity protection still has it: its swarm id is the key that signs the descriptor, so that
@@ -60,6 +62,11 @@ public struct Peer {
   var events = Ring<TopologyEvent>()
   var timers: [(number: UInt32, at: Duration)] = []
   var parents: [(stripe: Int, peer: PeerRef, depth: Int)] = []
+  /// Whether it has ever declared a parent; if not, it pushes without.
+  var declaresParents = false
+  /// Whether chunks came lately.
+  var isFed = false
+  var toldWindow: WindowState?
   var arrivalBatch: [ChunkArrival] = []
   var duplicateBatch: [ChunkArrival] = []
   var haveBatch: [Advertisement] = []
@@ -69,6 +76,10 @@ public struct Peer {
   // What is missing.
   var expected: UInt64?
   var missing: [MissingChunk] = []
+  var reordering: Reordering
+  /// What is about to be asked for, and what the topology is about to hear that it does not get.
+  var requests: [(index: Int, chunks: ChunkRange)] = []
+  var failures: [(peer: PeerRef, chunks: ChunkRange, reason: RequestFailure)] = []
   var nextRepair: Duration?
   var chunkInterval: Duration = .milliseconds(5)
   var lastArrival: Duration?
@@ -105,6 +116,7 @@ public struct Peer {
     now: Duration
   ) throws(SwarmError) {
     self.configuration = configuration
+    capacity = configuration.capacity
     self.numbers = numbers
     self.now = now
     began = now
@@ -112,6 +124,7 @@ public struct Peer {
     usualLength =
       configuration.hasVariableChunks ? Double(configuration.chunkLimit) / 2 : Double(configuration.chunkSize)
     nextSecond = now + .seconds(1)
+    reordering = Reordering(limit: configuration.patience / 4, now: now)
     do throws(IntegrityError) {
       verifier = try Self.verifier(configuration)
       signer = try Self.signer(configuration)
@@ -224,6 +237,18 @@ public struct Peer {
       return candidate(peer)
     }
     events.append(.discovered(candidates))
+    settle()
+  }
+
+  /// Changes what we give to the swarm: the topology and all peers hear of it.
+  public mutating func setCapacity(_ capacity: Capacity, now: Duration) {
+    self.now = now
+    self.capacity = capacity
+    upload.setCapacity(capacity, now: now)
+    if topology != nil { events.append(.capacity(ownCapacity)) }
+    for index in channels.indices where channels[index].isOpen && channels[index].speech == .proven {
+      sendHello(index)
+    }
     settle()
   }
 
@@ -419,11 +444,7 @@ public struct Peer {
   /// Bytes per second that a child is not taken below: the stream, its repair, and what it needs to catch up.
   ///
   /// What the stream declares is the broadcaster's word; what we are ready to upload is ours.
-  var liveFloor: Double { Double(min(streamRate, configuration.capacity.upload)) * 2.5 / 8 }
-
-  var isAttached: Bool {
-    configuration.role == .source || !parents.isEmpty || channels.contains { $0.isOpen && $0.isPulled }
-  }
+  var liveFloor: Double { Double(min(streamRate, capacity.upload)) * 2.5 / 8 }
 
   var depth: Int? {
     configuration.role == .source ? 0 : parents.map(\.depth).max()

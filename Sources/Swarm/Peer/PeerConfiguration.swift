@@ -147,8 +147,8 @@ enum Randomness: RandomNumberGenerator {
 public enum Notice: Hashable, Sendable {
   /// The topology looks for peers; answer with ``Peer/discovered(_:now:)``.
   case discover(limit: Int)
-  /// A parent was found, or changed.
-  case attached(parent: String, depth: Int)
+  /// A parent was found, or changed; without a depth where chunks come without parents.
+  case attached(parent: String, depth: Int?)
   /// Nobody feeds us at the moment.
   case detached
   /// Something that a user should know.
