@@ -53,7 +53,7 @@ struct LabRun: ~Copyable {
     if let failure {
       throw CommandError("\(failure); \(results.count) of \(jobs) runs are in \(folder.path)")
     }
-    console.say("results: \(folder.path)   again: \(folder.path)/rerun")
+    console.say("look at: \(folder.path)/report.html   again: \(folder.path)/rerun")
     guard !wasInterrupted else {
       _ = Descriptor.write(results.table, to: STDOUT_FILENO)
       throw CommandError("interrupted: \(results.count) of \(jobs) runs are in \(folder.path)")
@@ -136,10 +136,36 @@ struct LabRun: ~Copyable {
     try folder.write("rerun", Array(rerun.utf8), isExecutable: true)
   }
 
-  private func writeResults(_ folder: borrowing ResultFolder) throws {
+  private mutating func writeResults(_ folder: borrowing ResultFolder) throws {
     try folder.write("runs.csv", Array(results.csv.utf8))
     try folder.write("traces.txt", Array(results.traces.utf8))
     try folder.write("table.txt", Array(results.table.utf8))
+    try writeReport(folder)
+  }
+
+  private mutating func writeReport(_ folder: borrowing ResultFolder) throws {
+    let report = Report(
+      scenario: experiment.scenario,
+      lines: results.lines,
+      engine: experiment.fidelity.rawValue,
+      rerun: "\(folder.path)/rerun",
+      bounds: Bounds(Plan(experiment.scenario, seed: experiment.seeds.lowerBound))
+    )
+    guard !report.lines.isEmpty else { return }
+    for plot in report.plots {
+      for (name, table) in plot.tables { try folder.write("plots/" + name, Array(table.utf8)) }
+      try folder.write("plots/\(plot.name).gp", Array(plot.script.utf8))
+    }
+    if let sentence = Gnuplot.draw(report.plots.map { $0.name + ".gp" }, in: folder.path + "/plots") {
+      console.say(sentence)
+    }
+    var pictures: [String: String] = [:]
+    for plot in report.plots {
+      if let bytes = try? LabFile.read("\(folder.path)/plots/\(plot.name).svg") {
+        pictures[plot.name] = String(decoding: bytes, as: UTF8.self)
+      }
+    }
+    try folder.write("report.html", Array(report.page(pictures: pictures).utf8))
   }
 
   /// What ran: versions, options and plugins.

@@ -364,6 +364,7 @@ extension ChunkWorld {
   mutating func join(_ index: Int) {
     guard peers[index].state == .absent else { return }
     peers[index].state = .opening
+    note(index, .joined)
     guard index != 0 else {
       begin(0)
       publish()
@@ -431,6 +432,7 @@ extension ChunkWorld {
       }
     }
     peers[index].state = .gone
+    note(index, .left)
     for link in peers[index].links.indices where !peers[index].links[link].isFree {
       let other = peers[index].links[link].peer
       forgetQueue(index, link)

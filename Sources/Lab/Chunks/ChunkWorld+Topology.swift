@@ -137,13 +137,23 @@ extension ChunkWorld {
     guard stripe >= 0, stripe < StripeSet.limit else { return }
     peers[index].declaresParents = true
     peers[index].parents.removeAll { Int($0.stripe) == stripe }
-    guard let peer else { return }
+    guard let peer else {
+      if stripe == 0 { note(index, .parent(nil)) }
+      return
+    }
     let parent = view.peer(peer, at: index)
     guard Int(parent) < peers.count else { return }
+    if stripe == 0 { note(index, .parent(Int(parent))) }
     if peers[index].parents.isEmpty { attached.append(UInt32(index)) }
     peers[index].parents.append(
       ChunkPeer.Parent(stripe: UInt16(stripe), depth: UInt16(clamping: depth), peer: parent)
     )
+  }
+
+  /// Keeps a change for a film.
+  mutating func note(_ index: Int, _ kind: TreeFilm.Change.Kind) {
+    guard let count = changes?.count, count < TreeFilm.limit else { return }
+    changes?.append(TreeFilm.Change(time: now, peer: index, kind: kind))
   }
 
   func depthOf(_ index: Int) -> Int? {

@@ -65,6 +65,8 @@ package struct ChunkWorld {
 
   package internal(set) var measurement = Measurement()
   package internal(set) var tally = Tally()
+  /// Who feeds whom, from the time on at which it is set to empty; nil when nobody wants to know.
+  package var changes: [TreeFilm.Change]?
 
   var now: Int64 = 0
   var events = CalendarQueue()

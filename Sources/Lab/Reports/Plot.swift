@@ -32,6 +32,7 @@ package struct Plot: Hashable, Sendable {
   package var script: String {
     let shared = [
       "# \(title)",
+      "reset",
       "set encoding utf8",
       "set border 3 linecolor '#555555'",
       "set tics nomirror textcolor '#333333'",

@@ -1,11 +1,8 @@
 extension Report {
   /// The whole report as one page that needs nothing else.
   ///
-  /// - Parameters:
-  ///   - pictures: SVG texts by the names of ``plots``; those without one are left out.
-  ///   - film: a script that draws a run, from ``TreeFilm``; `nil` for none.
-  /// - Returns: HTML.
-  package func page(pictures: [String: String], film: TreeFilm? = nil) -> String {
+  /// `pictures` are SVG texts by the names of ``plots``; those without one are left out.
+  package func page(pictures: [String: String]) -> String {
     """
     <!doctype html>
     <html lang="en">
@@ -25,7 +22,7 @@ extension Report {
     \(table)
     </section>
     \(plots.map { figure($0, pictures[$0.name]) }.joined(separator: "\n"))
-    \(film.map(\.section) ?? "")
+    \(films)
     \(blame)
     <section class="notes">
     <h2>What the figures mean</h2>
@@ -90,6 +87,20 @@ extension Report {
     return """
       <section><h2>\(plot.title)</h2>
       <figure>\(Self.own(String(drawing), plot.name))<figcaption>\(plot.caption)</figcaption></figure></section>
+      """
+  }
+
+  /// The first run of each composition, to be watched.
+  private var films: String {
+    let films = lines.compactMap { $0.runs.first?.film }.filter { film in
+      film.changes.contains { $0.kind != .joined && $0.kind != .left }
+    }
+    guard !films.isEmpty else { return "" }
+    return """
+      <section><h2>To be watched</h2>
+      <p>One run of each, ten times as fast: where peers lie on the map, and who feeds them (their first stripe). The source
+      is black, peers without a parent are red, and the deeper a peer stands, the lighter it is.</p>
+      \(films.enumerated().map { $1.figure($0) }.joined(separator: "\n"))</section>
       """
   }
 

@@ -86,7 +86,7 @@ extension Report {
       tables: tables,
       commands: [
         "set logscale xy", "set xrange [\(firstDeadline):\(deadline)]", "set yrange [1e-6:1.2]",
-        "set format y '10^{%L}'", "set xlabel 'deadline, ms'", "set ylabel 'part missing'",
+        "set format y '%g'", "set xlabel 'deadline, ms'", "set ylabel 'part missing'",
         "set key bottom left",
         "plot \(drawing)", "set format y",
       ]
@@ -94,6 +94,7 @@ extension Report {
   }
 
   private var frontPlot: Plot? {
+    var places: (x: [Double], y: [Double]) = ([], [])
     var tables: [String: String] = [:]
     var drawing: [String] = []
     for (index, line) in lines.enumerated() {
@@ -103,6 +104,8 @@ extension Report {
       guard let x = Spread(overhead), let y = Spread(lag), let part = Spread(quality) else { continue }
       let table = "front-\(index).tsv"
       let missing = max(1e-6, 1 - part.median)
+      places.x.append(max(0.01, x.median))
+      places.y.append(y.median)
       tables[table] =
         "\(max(0.01, x.median))\t\(y.median)\t\(0.8 - log10(missing) / 2.2)\t\(line.composition)\n"
       let colour = Plot.colour(index)
@@ -121,12 +124,17 @@ extension Report {
         """,
       tables: tables,
       commands: [
-        "set logscale xy", "set xrange [*:*]", "set yrange [*:*]",
-        "set offsets graph 0.1, graph 0.25, graph 0.1, graph 0.1",
+        "set logscale xy", "set xrange [\(Self.room(places.x, right: 3))]",
+        "set yrange [\(Self.room(places.y, right: 1.5))]",
         "set xlabel 'overhead, %'", "set ylabel '99 of 100 within, ms'", "unset key",
-        "plot \(drawing.joined(separator: ", \\\n  "))", "set offsets 0,0,0,0",
+        "plot \(drawing.joined(separator: ", \\\n  "))",
       ]
     )
+  }
+
+  /// A range on a logarithmic axis that leaves room around some values, and for labels behind them.
+  private static func room(_ values: [Double], right: Double) -> String {
+    "\((values.min() ?? 1) / 1.6):\((values.max() ?? 1) * right)"
   }
 
   private var timelinePlot: Plot? {

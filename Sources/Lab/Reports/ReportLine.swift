@@ -6,6 +6,8 @@ package struct ReportLine: Sendable {
     package var measurement: Measurement
     /// The earliest times at which half, 99 in 100, and all peers can hold a chunk, in nanoseconds; `nil`: never.
     package var bound: Bound
+    /// Who fed whom; of few runs only.
+    package var film: TreeFilm?
 
     package init(seed: UInt64, measurement: Measurement, bound: Bound) {
       self.seed = seed

@@ -30,6 +30,16 @@ package struct TreeFilm: Sendable {
   /// The length of the run in nanoseconds.
   package let length: Int64
 
+  /// The film of a composition's run.
+  init(_ composition: String, _ plan: Plan, changes: [Change]) {
+    self.init(
+      title: "\(composition), seed \(plan.seed)",
+      places: plan.peers.map(\.place),
+      changes: changes,
+      length: plan.scenario.phases.end.nanoseconds
+    )
+  }
+
   package init(title: String, places: [Plan.Place], changes: [Change], length: Int64) {
     self.title = title
     self.places = places
@@ -37,8 +47,8 @@ package struct TreeFilm: Sendable {
     self.length = length
   }
 
-  /// A part of a page with a canvas, the numbers, and the script that draws them.
-  var section: String {
+  /// A part of a page with a canvas, the numbers, and the script that draws them; `number` tells it from others.
+  func figure(_ number: Int) -> String {
     let points = places.map { "\(Int($0.x * 1000)),\(Int($0.y * 1000))" }.joined(separator: ",")
     let numbers = changes.map { change -> String in
       let kind =
@@ -50,22 +60,21 @@ package struct TreeFilm: Sendable {
       return "\(change.time / 1_000_000),\(change.peer),\(kind)"
     }
     return """
-      <section><h2>\(Report.escaped(title))</h2>
-      <figure><canvas id="film" width="1800" height="1100"></canvas>
-      <p><button id="play">Pause</button> <span id="clock"></span></p>
-      <figcaption>One run, ten times as fast: where peers lie on the map, and who feeds them. The source is black; peers
-      without a parent are red; the deeper a peer stands, the lighter it is.</figcaption></figure>
+      <h3>\(Report.escaped(title))</h3>
+      <figure id="film\(number)"><canvas width="1800" height="1100"></canvas>
+      <p><button>Pause</button> <span></span></p></figure>
       <script>
       (() => {
-      const p=[\(points)],c=[\(numbers.joined(separator: ","))],end=\(length / 1_000_000);
+      const f=document.getElementById('film\(number)'),p=[\(points)],
+      c=[\(numbers.joined(separator: ","))],end=\(length / 1_000_000);
       \(Self.player)
       })();
-      </script></section>
+      </script>
       """
   }
 
   private static let player = """
-    const canvas=document.getElementById('film'),g=canvas.getContext('2d'),n=p.length/2;
+    const canvas=f.querySelector('canvas'),g=canvas.getContext('2d'),n=p.length/2;
     const X=i=>canvas.width/2+p[2*i]/1000*(canvas.width*.3+220),Y=i=>canvas.height/2-p[2*i+1]/1000*(canvas.height/2-40);
     let alive,parent,at,time,running=true,last=0;
     const reset=()=>{alive=new Uint8Array(n);parent=new Int32Array(n).fill(-1);at=0;time=0};
@@ -78,9 +87,9 @@ package struct TreeFilm: Sendable {
     for(let i=0;i<n;i++){if(!alive[i])continue;const d=i?depth(i):0;
     g.fillStyle=i===0?'#000':d<0?'#c62828':`hsl(205 75% ${Math.min(78,20+d*9)}%)`;
     g.beginPath();g.arc(X(i),Y(i),i?6:13,0,7);g.fill()}
-    document.getElementById('clock').textContent=(time/1000).toFixed(1)+' s'};
+    f.querySelector('span').textContent=(time/1000).toFixed(1)+' s'};
     reset();
-    document.getElementById('play').onclick=e=>{running=!running;e.target.textContent=running?'Pause':'Play';last=0;if(running)requestAnimationFrame(step)};
+    f.querySelector('button').onclick=e=>{running=!running;e.target.textContent=running?'Pause':'Play';last=0;if(running)requestAnimationFrame(step)};
     const step=now=>{if(!running)return;if(last)advance(time+(now-last)*10);last=now;if(time>=end)reset();draw();requestAnimationFrame(step)};
     requestAnimationFrame(step);
     """

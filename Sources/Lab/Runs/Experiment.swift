@@ -10,6 +10,9 @@ package struct Experiment: Sendable {
     case packet
   }
 
+  /// The most peers of which a film of the first seed's run is made.
+  static let filmLimit = 500
+
   package typealias MakeTopology =
     @Sendable (_ name: String, _ parameters: String) throws(ParameterError) -> any Topology
 
@@ -56,17 +59,23 @@ package struct Experiment: Sendable {
     let composition = compositions[job.composition]
     guard goesOn(0) else { return nil }
     let measurement: Measurement
+    var film: TreeFilm?
     switch fidelity {
     case .chunk:
       var world = try ChunkWorld(plan, composition, makeTopology: makeTopology)
+      let isFilmed = job.seed == seeds.lowerBound && plan.peers.count <= Self.filmLimit
+      if isFilmed { world.changes = [] }
       guard advance(goesOn, { world.run(until: $0) }) else { return nil }
       measurement = world.run()
+      film = world.changes.map { TreeFilm(composition.name, plan, changes: $0) }
     case .packet:
       let world = try PacketRun(plan, composition, makeTopology: makeTopology)
       guard advance(goesOn, { world.run(until: $0) }) else { return nil }
       measurement = try world.run()
     }
-    return ReportLine.Run(seed: job.seed, measurement: measurement, bound: ReportLine.Bound(Bounds(plan)))
+    var run = ReportLine.Run(seed: job.seed, measurement: measurement, bound: ReportLine.Bound(Bounds(plan)))
+    run.film = film
+    return run
   }
 
   private func advance(_ goesOn: (_ part: Double) -> Bool, _ run: (Duration) -> Void) -> Bool {

@@ -10,6 +10,8 @@ internal import JSON5
 ///     runs.csv            the figures of the tables, one run a line
 ///     traces.txt          a hash over all that happened in each run
 ///     table.txt           medians and intervals, as on the terminal
+///     report.html         all of it to be looked at, on one page
+///     plots/              its pictures as SVG and PNG, with gnuplot's scripts and their numbers
 ///     rerun               runs it all again and compares the hashes
 package struct ResultFolder: ~Copyable {
   /// Why something cannot be written, as a sentence.
