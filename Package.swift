@@ -53,6 +53,9 @@ let package = Package(
     .library(name: "Chain", type: .dynamic, targets: ["Chain"]),
     .library(name: "Striped", type: .dynamic, targets: ["Striped"]),
     .library(name: "SuperPeer", type: .dynamic, targets: ["SuperPeer"]),
+    .library(name: "Pull", type: .dynamic, targets: ["Pull"]),
+    .library(name: "Gossip", type: .dynamic, targets: ["Gossip"]),
+    .library(name: "PushPull", type: .dynamic, targets: ["PushPull"]),
     .library(name: "UDP", type: .dynamic, targets: ["UDP"]),
     .library(name: "Static", type: .dynamic, targets: ["Static"]),
     .library(name: "Wire", targets: ["Wire"]),
@@ -116,6 +119,15 @@ let package = Package(
     plugin("Topologies", "Chain", ["Branching"]),
     plugin("Topologies", "Striped", ["Branching"]),
     plugin("Topologies", "SuperPeer", ["Branching"]),
+    .target(
+      name: "Meshwork",
+      dependencies: [pluginKit],
+      path: "Plugins/Topologies/Meshwork",
+      swiftSettings: swiftSettings
+    ),
+    plugin("Topologies", "Pull", ["Meshwork"]),
+    plugin("Topologies", "Gossip", ["Meshwork"]),
+    plugin("Topologies", "PushPull", ["Meshwork"]),
     plugin("Transports", "UDP"),
     plugin("Discoveries", "Static"),
 
@@ -153,6 +165,7 @@ let package = Package(
     tests("Swarm", ["Support", pluginKit, "Swarm", "Lab", "Wire", "Integrity"] + topologies),
     tests("Lab", ["Support", pluginKit, "Lab", "Swarm", "Integrity"] + topologies),
     tests("Topology", ["Support", pluginKit, "Branching", "Static"] + topologies),
+    tests("Meshwork", ["Support", pluginKit, "Lab", "Meshwork", "Pull", "PushPull", "Gossip"]),
     tests("Net", ["CAllocations", "Support", pluginKit, "Net", "UDP"]),
     tests("Emulator", ["Support", pluginKit, "Emulator", "Lab", "Net"]),
     tests("Node", ["Support", pluginKit, "Node", "Net", "Swarm", "Integrity", "Tree"]),
