@@ -33,7 +33,7 @@ func plugin(_ kind: String, _ name: String, _ dependencies: [Target.Dependency] 
 }
 
 /// The topologies that tests of swarms link.
-let topologies: [Target.Dependency] = ["Tree", "Chain", "Striped", "SuperPeer"]
+let topologies: [Target.Dependency] = ["Tree", "Chain", "Striped", "SuperPeer", "Chord"]
 
 /// Tests of one module, in the folder `Tests/<Name>Tests`.
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
@@ -56,6 +56,7 @@ let package = Package(
     .library(name: "Pull", type: .dynamic, targets: ["Pull"]),
     .library(name: "Gossip", type: .dynamic, targets: ["Gossip"]),
     .library(name: "PushPull", type: .dynamic, targets: ["PushPull"]),
+    .library(name: "Chord", type: .dynamic, targets: ["Chord"]),
     .library(name: "UDP", type: .dynamic, targets: ["UDP"]),
     .library(name: "Static", type: .dynamic, targets: ["Static"]),
     .library(name: "Wire", targets: ["Wire"]),
@@ -128,6 +129,7 @@ let package = Package(
     plugin("Topologies", "Pull", ["Meshwork"]),
     plugin("Topologies", "Gossip", ["Meshwork"]),
     plugin("Topologies", "PushPull", ["Meshwork"]),
+    plugin("Topologies", "Chord"),
     plugin("Transports", "UDP"),
     plugin("Discoveries", "Static"),
 

@@ -2,6 +2,7 @@ import Lab
 import PluginKit
 
 @testable import Chain
+@testable import Chord
 @testable import Striped
 @testable import SuperPeer
 @testable import Tree
@@ -60,6 +61,7 @@ func makeTopology(_ name: String, _ parameters: String) throws(ParameterError) -
   switch name {
   case "tree": try Tree(parameters: Parameters(parameters, declared: Tree.manifest.parameters))
   case "chain": try Chain(parameters: Parameters(parameters, declared: Chain.manifest.parameters))
+  case "chord": try Chord(parameters: Parameters(parameters, declared: Chord.manifest.parameters))
   case "striped": try Striped(parameters: Parameters(parameters, declared: Striped.manifest.parameters))
   case "superpeer":
     try SuperPeer(parameters: Parameters(parameters, declared: SuperPeer.manifest.parameters))
