@@ -19,7 +19,8 @@ enum Gnuplot {
     var process = pid_t()
     let code = unsafe posix_spawnp(&process, "gnuplot", &actions, nil, words, environ)
     guard code == 0 else {
-      return "gnuplot cannot be started (\(unsafe String(cString: strerror(code)))), so that there are no pictures; "
+      let reason = unsafe String(cString: strerror(code))
+      return "gnuplot cannot be started (\(reason)), so that there are no pictures; "
         + "Debian's package is gnuplot-nox, and 'cd \(folder) && gnuplot *.gp' draws them then"
     }
     var status: Int32 = 0

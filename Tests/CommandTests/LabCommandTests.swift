@@ -25,7 +25,7 @@ struct LabCommandTests {
     (
       ["lab", "run", "churn", "--topology", "tree", "--seeds", "9-3"], "--seeds: '9-3' is no number of seeds"
     ),
-    (["lab", "run", "churn", "--topology", "tree", "--peers", "-1"], "--peers needs a value"),
+    (["lab", "run", "churn", "--topology", "tree", "--peers", "-1"], "--peers: '-1' is no number of peers"),
     (["lab", "run", "churn", "--topology", "tree", "--fidelity", "x"], "write chunk or packet"),
     (
       ["lab", "run", "no/such.json5", "--topology", "tree"], "no/such.json5: it cannot be read: No such file"
