@@ -73,6 +73,8 @@ struct Forgery {
     let size = script.byte() & 3 == 0 ? Int(script.byte()) % Stage.chunkSize : Stage.chunkSize
     let timestamp = wide(&script)
     let payload = [UInt8](repeating: script.byte(), count: size)
+    // A range of bytes cannot be empty.
+    guard size > 0 || format.addressing != .byteRanges64 else { return }
     if format.signatureLength > 0 {
       guard appendSignature(chunk, timestamp, payload, to: &out) else { return }
     }
