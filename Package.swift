@@ -33,7 +33,7 @@ func plugin(_ kind: String, _ name: String, _ dependencies: [Target.Dependency] 
 }
 
 /// The topologies that tests of swarms link.
-let topologies: [Target.Dependency] = ["Tree", "Chain", "Striped", "SuperPeer", "Chord"]
+let topologies: [Target.Dependency] = ["Tree", "Chain", "Striped", "SuperPeer", "Chord", "Mesh"]
 
 /// Tests of one module, in the folder `Tests/<Name>Tests`.
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
@@ -57,6 +57,7 @@ let package = Package(
     .library(name: "Gossip", type: .dynamic, targets: ["Gossip"]),
     .library(name: "PushPull", type: .dynamic, targets: ["PushPull"]),
     .library(name: "Chord", type: .dynamic, targets: ["Chord"]),
+    .library(name: "Mesh", type: .dynamic, targets: ["Mesh"]),
     .library(name: "UDP", type: .dynamic, targets: ["UDP"]),
     .library(name: "Static", type: .dynamic, targets: ["Static"]),
     .library(name: "Wire", targets: ["Wire"]),
@@ -130,6 +131,13 @@ let package = Package(
     plugin("Topologies", "Gossip", ["Meshwork"]),
     plugin("Topologies", "PushPull", ["Meshwork"]),
     plugin("Topologies", "Chord"),
+    .target(
+      name: "Membership",
+      dependencies: [pluginKit],
+      path: "Plugins/Topologies/Membership",
+      swiftSettings: swiftSettings
+    ),
+    plugin("Topologies", "Mesh", ["Membership"]),
     plugin("Transports", "UDP"),
     plugin("Discoveries", "Static"),
 
@@ -166,7 +174,7 @@ let package = Package(
     tests("JSON5", ["Support", "JSON5"]),
     tests("Swarm", ["Support", pluginKit, "Swarm", "Lab", "Wire", "Integrity"] + topologies),
     tests("Lab", ["Support", pluginKit, "Lab", "Swarm", "Integrity"] + topologies),
-    tests("Topology", ["Support", pluginKit, "Branching", "Static"] + topologies),
+    tests("Topology", ["Support", pluginKit, "Branching", "Membership", "Static"] + topologies),
     tests("Meshwork", ["Support", pluginKit, "Lab", "Meshwork", "Pull", "PushPull", "Gossip"]),
     tests("Net", ["CAllocations", "Support", pluginKit, "Net", "UDP"]),
     tests("Emulator", ["Support", pluginKit, "Emulator", "Lab", "Net"]),

@@ -8,6 +8,7 @@ import Wire
 @testable import Chain
 @testable import Striped
 @testable import SuperPeer
+@testable import Mesh
 @testable import Tree
 
 /// A broadcast with its source on a simulated network, and viewers that join it.
@@ -50,6 +51,7 @@ final class Scene {
     case "striped": try Striped(parameters: Parameters(parameters, declared: Striped.manifest.parameters))
     case "superpeer":
       try SuperPeer(parameters: Parameters(parameters, declared: SuperPeer.manifest.parameters))
+    case "mesh": try Mesh(parameters: Parameters(parameters, declared: Mesh.manifest.parameters))
     default: throw ParameterError("there is no topology '\(name)' here")
     }
   }
