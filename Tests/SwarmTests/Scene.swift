@@ -6,9 +6,9 @@ import Testing
 import Wire
 
 @testable import Chain
+@testable import Mesh
 @testable import Striped
 @testable import SuperPeer
-@testable import Mesh
 @testable import Tree
 
 /// A broadcast with its source on a simulated network, and viewers that join it.
