@@ -79,17 +79,18 @@ let package = Package(
     .target(name: "CSockets"),
 
     module("Text"),
+    module("Threads"),
     module("JSON5"),
     module("Wire"),
     module("Crypto", ["COpenSSL"]),
     module("Integrity", ["Wire", "Crypto"]),
     module("Swarm", [pluginKit, "Wire", "Integrity"]),
     module("Net", [pluginKit, "CSockets"]),
-    module("MediaIO", ["CFFmpeg"]),
-    module("Node", [pluginKit, "Text", "Swarm", "Wire", "Integrity", "Net", "MediaIO"]),
+    module("MediaIO", ["CFFmpeg", "Threads"]),
+    module("Node", [pluginKit, "Text", "Swarm", "Wire", "Integrity", "Net", "MediaIO", "Threads"]),
     .target(
       name: "Lab",
-      dependencies: [pluginKit, "JSON5", "Swarm", "Wire", "Integrity"],
+      dependencies: [pluginKit, "JSON5", "Text", "Threads", "Swarm", "Wire", "Integrity"],
       resources: [.embedInCode("Scenarios/Files")],
       swiftSettings: swiftSettings
     ),
@@ -179,12 +180,12 @@ let package = Package(
     tests("Net", ["CAllocations", "Support", pluginKit, "Net", "UDP"]),
     tests("Emulator", ["Support", pluginKit, "Emulator", "Lab", "Net"]),
     tests("Node", ["Support", pluginKit, "Node", "Net", "Swarm", "Integrity", "Tree"]),
-    tests("MediaIO", ["CAllocations", "Support", "MediaIO"]),
+    tests("MediaIO", ["CAllocations", "Support", "MediaIO", "Threads"]),
     tests("Plugin", ["Support", pluginKit, "Node"]),
     tests(
       "Inspect",
       ["Support", pluginKit, "Inspect", "Lab", "Swarm", "Wire", "Integrity", "Tree"]
     ),
-    tests("Command", ["Support", pluginKit, "freshet", "Swarm", "Integrity", "MediaIO", "Wire"]),
+    tests("Command", ["Support", pluginKit, "freshet", "Swarm", "Integrity", "MediaIO", "Text", "Wire"]),
   ]
 )

@@ -1,4 +1,5 @@
 internal import CFFmpeg
+internal import Threads
 
 /// Puts packets into the muxer and cuts what comes out into chunks that begin where a decoder can.
 struct ChunkWriter {

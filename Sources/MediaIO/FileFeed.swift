@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Threads
 
 /// A file on its way to a player or to standard output while its bytes still come, from the first one on.
 ///

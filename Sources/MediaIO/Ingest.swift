@@ -1,5 +1,6 @@
 internal import CFFmpeg
 internal import Glibc
+internal import Threads
 
 /// Reads an input and brings its packets onto the output's timeline, ahead of the thread that writes.
 ///

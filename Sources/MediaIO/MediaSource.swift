@@ -1,5 +1,6 @@
 internal import CFFmpeg
 internal import Synchronization
+internal import Threads
 
 /// An input on its way to chunks: opened, paced, muxed to MPEG-TS, cut.
 ///

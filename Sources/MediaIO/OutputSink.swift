@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Threads
 
 /// Where verified chunks go in order: a file, standard output, a player.
 ///

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Threads
 
 /// A program that plays what is written to its standard input.
 ///

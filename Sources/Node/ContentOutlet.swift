@@ -2,6 +2,7 @@ import Glibc
 import MediaIO
 import Net
 import Swarm
+internal import Threads
 
 /// Who reads content while it is fetched: a player, or whoever standard output goes to.
 struct ContentOutlet {

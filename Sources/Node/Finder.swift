@@ -1,6 +1,7 @@
 import MediaIO
 import Net
 import PluginKit
+internal import Threads
 
 /// A discovery plugin with its timers, and the names that it finds turned into addresses.
 struct Finder {

@@ -4,6 +4,7 @@ import Net
 import PluginKit
 import Swarm
 import Text
+internal import Threads
 
 /// What drives the peers of one process: its clock, its socket, its timers and its user's signals.
 ///

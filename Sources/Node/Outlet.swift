@@ -1,6 +1,7 @@
 import Glibc
 import MediaIO
 import Net
+internal import Threads
 
 /// The outputs of a viewer: recordings, standard output, a player.
 struct Outlet {

@@ -1,6 +1,7 @@
 import Integrity
 import MediaIO
 import Net
+internal import Threads
 import Wire
 
 /// A media source on a thread of its own, and its chunks on their way to the host's thread.

@@ -1,5 +1,6 @@
 import Glibc
 import JSON5
+internal import Text
 
 /// Options from a JSON5 file: one object whose keys are the names of options.
 package struct ConfigurationFile {

@@ -1,5 +1,6 @@
 internal import Node
 package import Swarm
+internal import Text
 
 /// How a fetch goes, in one line.
 ///

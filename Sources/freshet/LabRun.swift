@@ -1,6 +1,7 @@
 internal import Glibc
 internal import Lab
 internal import PluginKit
+internal import Text
 
 /// Runs an experiment: threads, progress, signals and the result folder.
 struct LabRun: ~Copyable {
@@ -172,18 +173,18 @@ struct LabRun: ~Copyable {
   private var description: String {
     let compositions = experiment.compositions.map { composition in
       let parts = composition.parts.map { part in
-        "{\"topology\":\(part.topology.json),\"version\":\((topologies.versions[part.topology] ?? "").json),"
-          + "\"parameters\":\(part.parameters.json),\"share\":\(part.share.fixed(6))}"
+        "{\"topology\":\(part.topology.quotedAsJSON),\"version\":\((topologies.versions[part.topology] ?? "").quotedAsJSON),"
+          + "\"parameters\":\(part.parameters.quotedAsJSON),\"share\":\(Number.fixed(part.share, decimals: 6))}"
       }
-      return "    {\"name\":\(composition.name.json),\"parts\":[\(parts.joined(separator: ","))]}"
+      return "    {\"name\":\(composition.name.quotedAsJSON),\"parts\":[\(parts.joined(separator: ","))]}"
     }
     return """
       {
-        "freshet": \(Version.number.json),
+        "freshet": \(Version.number.quotedAsJSON),
         "interface": \(Version.interface),
-        "scenario": \(experiment.scenario.name.json),
+        "scenario": \(experiment.scenario.name.quotedAsJSON),
         "peers": \(experiment.scenario.count),
-        "fidelity": \(experiment.fidelity.rawValue.json),
+        "fidelity": \(experiment.fidelity.rawValue.quotedAsJSON),
         "first_seed": \(experiment.seeds.lowerBound),
         "last_seed": \(experiment.seeds.upperBound),
         "compositions": [

@@ -2,6 +2,7 @@ internal import Inspect
 internal import Integrity
 internal import JSON5
 internal import Swarm
+internal import Text
 internal import Wire
 
 internal import struct PluginKit.Parameters

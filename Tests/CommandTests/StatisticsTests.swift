@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Swarm
 import Testing
+import Text
 import freshet
 
 struct StatisticsTests {

@@ -2,6 +2,7 @@ import Glibc
 import MediaIO
 import Support
 import Testing
+import Threads
 
 @Suite struct `A file that is read while it comes` {
   /// A file of letters, and the feed of it to a shell command.

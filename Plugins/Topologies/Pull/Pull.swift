@@ -9,13 +9,7 @@ package struct Pull: Topology {
     version: "1.0.0",
     summary: "Neighbours offer chunks to each other, and each asks for what it lacks",
     parameters: [
-      Parameter("partners", .integer(2...16, default: 5), "how many neighbours a peer has at least"),
-      Parameter("percopy", .integer(0...8, default: 2), "how many more for each copy its upload carries"),
-      Parameter(
-        "pace",
-        .duration(.milliseconds(5) ... .seconds(1), default: .milliseconds(25)),
-        "how long offers are gathered"
-      ),
+      .neighbours("partners"), .perCopy, .pace,
     ],
     wants: [.chunks, .gaps]
   )

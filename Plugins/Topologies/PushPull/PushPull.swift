@@ -14,13 +14,7 @@ package struct PushPull: Topology {
         .integer(1...Subscriptions.stripeLimit, default: 4),
         "into how many parts the stream is cut"
       ),
-      Parameter("partners", .integer(2...16, default: 5), "how many neighbours a peer has at least"),
-      Parameter("percopy", .integer(0...8, default: 2), "how many more for each copy its upload carries"),
-      Parameter(
-        "pace",
-        .duration(.milliseconds(5) ... .seconds(1), default: .milliseconds(25)),
-        "how long offers are gathered"
-      ),
+      .neighbours("partners"), .perCopy, .pace,
     ],
     wants: [.chunks, .gaps]
   )

@@ -1,3 +1,5 @@
+internal import Text
+
 /// A figure that reports compare compositions by.
 package struct Column: Sendable {
   package let name: String
@@ -18,7 +20,7 @@ package struct Column: Sendable {
   }
 
   /// A value in this column's unit.
-  package func text(_ value: Double) -> String { value.fixed(decimals) }
+  package func text(_ value: Double) -> String { Number.fixed(value, decimals: decimals) }
 
   /// The columns of every table, the most important first.
   package static let all: [Column] = [
@@ -92,22 +94,5 @@ package struct Column: Sendable {
         return moreIsBetter ? spread.interval.upperBound >= best : spread.interval.lowerBound <= best
       }
     )
-  }
-}
-
-extension Double {
-  /// With so many decimals, as tables show it.
-  package func fixed(_ decimals: Int) -> String {
-    guard isFinite, magnitude < 1e15 else { return "–" }
-    var scale = 1.0
-    for _ in 0..<decimals { scale *= 10 }
-    let scaled = (self * scale).rounded()
-    let whole = Int64(scaled.magnitude)
-    let sign = scaled < 0 ? "-" : ""
-    guard decimals > 0 else { return sign + String(whole) }
-    let fraction = String(whole % Int64(scale))
-    return sign + String(whole / Int64(scale)) + "."
-      + String(repeating: "0", count: decimals - fraction.count)
-      + fraction
   }
 }

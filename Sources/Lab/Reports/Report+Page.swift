@@ -1,3 +1,5 @@
+internal import Text
+
 extension Report {
   /// The whole report as one page that needs nothing else.
   ///
@@ -44,15 +46,17 @@ extension Report {
     let stream = scenario.stream
     var facts: [(String, String)] = [
       ("peers", "\(scenario.count)"),
-      ("stream", "\((Double(stream.rate) / 1e6).fixed(2)) Mbit/s"),
+      ("stream", "\(Number.rate(Double(stream.rate)))"),
       ("chunks", "\(stream.chunkSize) bytes"),
-      ("deadline", "\(stream.deadline.milliseconds.fixed(0)) ms"),
+      ("deadline", "\(Number.fixed(stream.deadline.milliseconds, decimals: 0)) ms"),
       ("runs", "\(lines.map(\.runs.count).max() ?? 0) seeds"),
     ]
     if let bound = lines.first?.runs.first?.bound {
-      facts.append(("rate bound", "\((bound.rate / Double(max(1, stream.rate))).fixed(2)) r"))
+      facts.append(("rate bound", "\(Number.fixed(bound.rate / Double(max(1, stream.rate)), decimals: 2)) r"))
       let times = lines.flatMap(\.runs).compactMap(\.bound.most).map { Double($0) / 1e6 }
-      if let time = Spread(times) { facts.append(("delay bound p99", "\(time.median.fixed(0)) ms")) }
+      if let time = Spread(times) {
+        facts.append(("delay bound p99", "\(Number.fixed(time.median, decimals: 0)) ms"))
+      }
     }
     let items = facts.map { "<div><dt>\($0.0)</dt><dd>\($0.1)</dd></div>" }
     return "<dl class=\"facts\">\(items.joined())</dl>"
@@ -113,7 +117,7 @@ extension Report {
       let total = counts.reduce(0, +)
       guard total > 0 else { return nil }
       let cells = counts.map {
-        "<td>\($0 == 0 ? "" : (Double($0) / Double(total) * 100).fixed(1) + " %")</td>"
+        "<td>\($0 == 0 ? "" : Number.fixed(Double($0) / Double(total) * 100, decimals: 1) + " %")</td>"
       }
       return "<tr><th>\(Self.escaped(line.composition))</th><td>\(total)</td>\(cells.joined())</tr>"
     }

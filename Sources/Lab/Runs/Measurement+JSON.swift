@@ -1,3 +1,5 @@
+internal import Text
+
 extension ReportLine.Run {
   /// All that a run showed, as one JSON object on one line.
   ///
@@ -6,8 +8,9 @@ extension ReportLine.Run {
   package func json(composition: String, fidelity: Experiment.Fidelity) -> String {
     let seen = measurement
     let fields: [(String, String)] = [
-      ("composition", composition.json), ("seed", String(seed)), ("fidelity", fidelity.rawValue.json),
-      ("trace", seen.trace.hexadecimal.json), ("expected", String(seen.expected)),
+      ("composition", composition.quotedAsJSON), ("seed", String(seed)),
+      ("fidelity", fidelity.rawValue.quotedAsJSON),
+      ("trace", seen.trace.hexadecimal.quotedAsJSON), ("expected", String(seen.expected)),
       ("in_time", String(seen.inTime)), ("late", String(seen.late)), ("joins", String(seen.joins)),
       ("never_started", String(seen.neverStarted)), ("arrivals", String(seen.arrivals)),
       ("duplicates", String(seen.duplicates)), ("chunk_bytes", String(seen.chunkBytes)),
@@ -20,7 +23,7 @@ extension ReportLine.Run {
         "bound",
         """
         {"half":\(Self.text(bound.half)),"most":\(Self.text(bound.most)),"all":\(Self.text(bound.all)),\
-        "rate":\(bound.rate.fixed(0))}
+        "rate":\(Number.fixed(bound.rate, decimals: 0))}
         """
       ),
       (
@@ -34,7 +37,7 @@ extension ReportLine.Run {
       (
         "blame",
         "{"
-          + Measurement.Blame.allCases.map { "\($0.rawValue.json):\(seen.blame[$0] ?? 0)" }.joined(
+          + Measurement.Blame.allCases.map { "\($0.rawValue.quotedAsJSON):\(seen.blame[$0] ?? 0)" }.joined(
             separator: ","
           )
           + "}"
@@ -43,30 +46,17 @@ extension ReportLine.Run {
       ("timeline", Self.pairs(seen.timeline.map { ($0.expected, $0.inTime) })),
       ("delays", Self.pairs(seen.delays.cumulative.map { (UInt64($0.time), $0.count) })),
       ("starts", Self.pairs(seen.starts.cumulative.map { (UInt64($0.time), $0.count) })),
-      ("peer_parts", "[" + seen.peerParts.map { Double($0).fixed(4) }.joined(separator: ",") + "]"),
+      (
+        "peer_parts",
+        "[" + seen.peerParts.map { Number.fixed(Double($0), decimals: 4) }.joined(separator: ",") + "]"
+      ),
     ]
-    return "{" + fields.map { "\($0.0.json):\($0.1)" }.joined(separator: ",") + "}"
+    return "{" + fields.map { "\($0.0.quotedAsJSON):\($0.1)" }.joined(separator: ",") + "}"
   }
 
   private static func text(_ time: Int64?) -> String { time.map { String($0) } ?? "null" }
 
   private static func pairs(_ pairs: [(UInt64, UInt64)]) -> String {
     "[" + pairs.map { "[\($0.0),\($0.1)]" }.joined(separator: ",") + "]"
-  }
-}
-
-extension String {
-  /// In the quotes of JSON.
-  package var json: String {
-    var text = "\""
-    for scalar in unicodeScalars {
-      switch scalar {
-      case "\"", "\\": text += "\\\(scalar)"
-      case _ where scalar.value < 0x20 || scalar.value == 0x7F:
-        text += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
-      default: text.unicodeScalars.append(scalar)
-      }
-    }
-    return text + "\""
   }
 }

@@ -1,3 +1,5 @@
+internal import Text
+
 /// What an experiment has shown so far.
 package struct Results: Sendable {
   package let experiment: Experiment
@@ -30,7 +32,7 @@ package struct Results: Sendable {
     for line in lines {
       for run in line.runs {
         let values = Column.all.map { column in
-          column.value(run).map { $0.fixed(column.decimals + 3) } ?? ""
+          column.value(run).map { Number.fixed($0, decimals: column.decimals + 3) } ?? ""
         }
         let fields = [line.composition, String(run.seed)] + values + [run.measurement.trace.hexadecimal]
         text += fields.map(Self.field).joined(separator: ",") + "\n"

@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Synchronization
+internal import Threads
 
 /// Does independent jobs on threads, and tells how far they are.
 ///
@@ -94,32 +95,3 @@ package final class Workers<Outcome: Sendable>: Sendable {
 
 /// How many processors there are.
 package func processorCount() -> Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
-
-/// Starts a detached thread; false when the system has none left.
-private func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
-  let context = unsafe Unmanaged.passRetained(ThreadBody(body))
-  var thread = 0 as pthread_t
-  let status = unsafe pthread_create(
-    &thread,
-    nil,
-    { context in
-      guard let context = unsafe context else { return nil }
-      let body = unsafe Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().body
-      body()
-      return nil
-    },
-    context.toOpaque()
-  )
-  guard status == 0 else {
-    unsafe context.release()
-    return false
-  }
-  pthread_detach(thread)
-  return true
-}
-
-private final class ThreadBody {
-  let body: @Sendable () -> Void
-
-  init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-}

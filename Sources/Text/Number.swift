@@ -14,7 +14,7 @@ package enum Number {
     guard value.isFinite else { return "-" }
     var factor = 1.0
     for _ in 0..<decimals { factor *= 10 }
-    guard value.magnitude < 1e15 else { return String(value) }
+    guard value.magnitude * factor < 1e18 else { return String(value) }
     let scaled = Int64((value.magnitude * factor).rounded())
     let sign = value < 0 && scaled != 0 ? "-" : ""
     let (whole, rest) = scaled.quotientAndRemainder(dividingBy: Int64(factor))
