@@ -2,7 +2,7 @@ internal import Lab
 
 /// The commands of a researcher who compares topologies.
 extension Command {
-  static let lab = [labRun, labScenarios]
+  static let lab = [labRun, labPlan, labMerge, labScenarios]
 
   static let labRun = Command(
     name: "lab run",
@@ -21,6 +21,7 @@ extension Command {
     options: [
       Settings.compositions.option, Settings.seeds.option, Settings.fidelity.option, Settings.peers.option,
       Settings.resultFolder.option, Settings.jobs.option, Settings.plugin.option, Settings.noProgress.option,
+      Settings.noReport.option,
     ],
     examples: [
       ("freshet lab run churn --topology tree,chain", "two topologies under churn, 20 seeds each"),
@@ -33,6 +34,51 @@ extension Command {
         "a world and a mixture of your own"
       ),
       ("lab-churn/rerun", "the same runs again; compares what happened in each"),
+    ]
+  )
+
+  static let labPlan = Command(
+    name: "lab plan",
+    operands: [
+      Operand(
+        name: "SCENARIO",
+        summary: "One that ships ('freshet lab scenarios'), or a file that ends in .json5; more than one is fine",
+        repeats: true
+      )
+    ],
+    summary: "Write an experiment as single commands, for many machines",
+    details: """
+      Makes a folder with the inputs, with a command for each scenario, composition and seed, and with two scripts that do \
+      them all: one for GNU parallel, on this machine or over ssh, and one for Slurm. 'freshet lab merge' makes one result \
+      of them.
+      """,
+    options: [
+      Settings.compositions.option, Settings.seeds.option, Settings.fidelity.option, Settings.peers.option,
+      Settings.resultFolder.option, Settings.plugin.option,
+    ],
+    examples: [
+      (
+        "freshet lab plan churn steady --topology tree,pull --output sweep", "80 commands, for two scenarios"
+      ),
+      ("sweep/parallel --sshlogin :,lab1,lab2", "do them on three machines"),
+      ("cd sweep && sbatch slurm", "or on a cluster"),
+    ]
+  )
+
+  static let labMerge = Command(
+    name: "lab merge",
+    operands: [
+      Operand(name: "FOLDER", summary: "What 'lab plan' or 'lab run' made; more than one is fine", repeats: true)
+    ],
+    summary: "Make one result of many runs",
+    details: """
+      Notices runs that are missing or there twice, and writes a result folder for each scenario, with the report over all \
+      of them. Runs of the same seed that went different ways are refused: their builds differ.
+      """,
+    options: [Settings.resultFolder.option, Settings.noProgress.option],
+    examples: [
+      ("freshet lab merge sweep", "what a plan's commands have done so far"),
+      ("freshet lab merge monday tuesday --output both", "results of two experiments in the same scenario"),
     ]
   )
 
@@ -84,6 +130,10 @@ extension Settings {
     "N",
     "So many runs at once; without it as many as there are processors",
     read: Read.jobs
+  )
+  static let noReport = Setting(
+    "no-report",
+    "Draw nothing and make no page; for runs that 'freshet lab merge' will join"
   )
   static let noProgress = Setting("quiet", "Print nothing but the table and what goes wrong")
 }

@@ -56,6 +56,21 @@ package struct DelayHistogram: Hashable, Sendable {
     return points
   }
 
+  /// What ``cumulative``, ``greatest`` and ``mean`` said of another; `nil` when no histogram says so.
+  package init?(cumulative points: [(time: Int64, count: UInt64)], greatest: Int64, mean: Double) {
+    for point in points {
+      guard point.time > Self.lower(0), point.count > count else { return nil }
+      let bucket = Self.bucket(point.time - 1)
+      guard point.time == Self.lower(bucket + 1),
+        let number = UInt32(exactly: point.count - count), counts[bucket] == 0
+      else { return nil }
+      counts[bucket] = number
+      count = point.count
+    }
+    self.greatest = greatest
+    total = mean * Double(count)
+  }
+
   private static func bucket(_ time: Int64) -> Int {
     let value = UInt64(max(time, 1 << Int64(firstOctave)))
     let octave = 63 - value.leadingZeroBitCount

@@ -47,10 +47,9 @@ package struct TreeFilm: Sendable {
     self.length = length
   }
 
-  /// A part of a page with a canvas, the numbers, and the script that draws them; `number` tells it from others.
-  func figure(_ number: Int) -> String {
-    let points = places.map { "\(Int($0.x * 1000)),\(Int($0.y * 1000))" }.joined(separator: ",")
-    let numbers = changes.map { change -> String in
+  /// Three for each change: milliseconds, the peer, and its parent; -1 for none, -2 when it joined and -3 when it left.
+  var numbers: String {
+    changes.map { change -> String in
       let kind =
         switch change.kind {
         case .joined: -2
@@ -58,7 +57,32 @@ package struct TreeFilm: Sendable {
         case .parent(let parent): parent ?? -1
         }
       return "\(change.time / 1_000_000),\(change.peer),\(kind)"
+    }.joined(separator: ",")
+  }
+
+  /// What ``numbers`` said; `nil` when they are no changes of so many peers.
+  static func changes(_ numbers: [Int], peers: Int) -> [Change]? {
+    guard numbers.count % 3 == 0, numbers.count <= 3 * limit else { return nil }
+    var changes: [Change] = []
+    for index in stride(from: 0, to: numbers.count, by: 3) {
+      let (time, peer) = (numbers[index], numbers[index + 1])
+      guard 0..<peers ~= peer, 0...86_400_000 ~= time else { return nil }
+      let kind: Change.Kind
+      switch numbers[index + 2] {
+      case -3: kind = .left
+      case -2: kind = .joined
+      case -1: kind = .parent(nil)
+      case 0..<peers: kind = .parent(numbers[index + 2])
+      default: return nil
+      }
+      changes.append(Change(time: Int64(time) * 1_000_000, peer: peer, kind: kind))
     }
+    return changes
+  }
+
+  /// A part of a page with a canvas, the numbers, and the script that draws them; `number` tells it from others.
+  func figure(_ number: Int) -> String {
+    let points = places.map { "\(Int($0.x * 1000)),\(Int($0.y * 1000))" }.joined(separator: ",")
     return """
       <h3>\(Report.escaped(title))</h3>
       <figure id="film\(number)"><canvas width="1800" height="1100"></canvas>
@@ -66,7 +90,7 @@ package struct TreeFilm: Sendable {
       <script>
       (() => {
       const f=document.getElementById('film\(number)'),p=[\(points)],
-      c=[\(numbers.joined(separator: ","))],end=\(length / 1_000_000);
+      c=[\(numbers)],end=\(length / 1_000_000);
       \(Self.player)
       })();
       </script>

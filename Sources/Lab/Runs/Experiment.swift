@@ -20,6 +20,11 @@ package struct Experiment: Sendable {
   package struct Job: Hashable, Sendable {
     package var composition: Int
     package var seed: UInt64
+
+    package init(composition: Int, seed: UInt64) {
+      self.composition = composition
+      self.seed = seed
+    }
   }
 
   package var scenario: Scenario

@@ -4,7 +4,9 @@ extension ReportLine.Run {
   /// All that a run showed, as one JSON object on one line.
   ///
   /// Times are in nanoseconds, `delays` and `starts` are pairs of a time and of how many did not exceed it; `timeline` has
-  /// a pair for each second: expected and in time.
+  /// a pair for each second: expected and in time. `peer_parts` are ascending, at most ``partLimit`` of them at equal
+  /// distances. `film` has a time in milliseconds, a peer and what changed: the number of its parent, -1 for none, -2 when
+  /// it joined and -3 when it left.
   package func json(composition: String, fidelity: Experiment.Fidelity) -> String {
     let seen = measurement
     let fields: [(String, String)] = [
@@ -44,14 +46,31 @@ extension ReportLine.Run {
       ),
       ("depths", "[" + seen.depths.map { String($0) }.joined(separator: ",") + "]"),
       ("timeline", Self.pairs(seen.timeline.map { ($0.expected, $0.inTime) })),
-      ("delays", Self.pairs(seen.delays.cumulative.map { (UInt64($0.time), $0.count) })),
-      ("starts", Self.pairs(seen.starts.cumulative.map { (UInt64($0.time), $0.count) })),
+      ("delays", Self.text(seen.delays)),
+      ("starts", Self.text(seen.starts)),
       (
         "peer_parts",
-        "[" + seen.peerParts.map { Number.fixed(Double($0), decimals: 4) }.joined(separator: ",") + "]"
+        "["
+          + Self.sampled(seen.peerParts).map { Number.fixed(Double($0), decimals: 6) }.joined(separator: ",")
+          + "]"
       ),
+      ("film", film.map { "[\($0.numbers)]" } ?? "null"),
     ]
     return "{" + fields.map { "\($0.0.quotedAsJSON):\($0.1)" }.joined(separator: ",") + "}"
+  }
+
+  /// More parts of peers than these are not written.
+  private static let partLimit = 1001
+
+  private static func sampled(_ parts: [Float]) -> [Float] {
+    guard parts.count > partLimit else { return parts }
+    return (0..<partLimit).map { parts[$0 * (parts.count - 1) / (partLimit - 1)] }
+  }
+
+  private static func text(_ times: DelayHistogram) -> String {
+    let points = pairs(times.cumulative.map { (UInt64($0.time), $0.count) })
+    return
+      "{\"greatest\":\(times.greatest),\"mean\":\(Number.fixed(times.mean, decimals: 0)),\"points\":\(points)}"
   }
 
   private static func text(_ time: Int64?) -> String { time.map { String($0) } ?? "null" }

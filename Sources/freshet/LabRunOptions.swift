@@ -1,0 +1,81 @@
+package import Lab
+
+/// All that `freshet lab run` was asked for, its files read.
+package struct LabRunOptions: Sendable {
+  package var experiment: Experiment
+  /// The scenario's file as it is, and those of compositions by their names.
+  package var scenarioFile: [UInt8]
+  package var compositionFiles: [(name: String, bytes: [UInt8])] = []
+  /// As `rerun` has to write it, with the files where they are in the result folder.
+  package var topologies: [String] = []
+  package var peers: Int?
+  package var folder: String?
+  package var jobs: Int?
+  package var plugins: [String]
+  package var isQuiet: Bool
+  /// Whether a report is made; many runs that will be merged need none of their own.
+  package var hasReport: Bool
+
+  init(_ values: Values) throws(UsageError) { try self.init(values, scenario: values.operands[0]) }
+
+  /// - Parameters:
+  ///   - values: what was given.
+  ///   - name: one of the scenarios.
+  ///   - base: what stands before the paths of files: nothing, or a folder and `/`.
+  init(_ values: Values, scenario name: String, base: String = "") throws(UsageError) {
+    guard let text = try values.optional(Settings.compositions) else {
+      throw UsageError(
+        "--topology A,B,… is missing: what is to be compared? ('freshet plugins' lists what there is)"
+      )
+    }
+    var files: [(name: String, bytes: [UInt8])] = []
+    do throws(FileError) {
+      scenarioFile = try Self.scenarioFile(name, base)
+      let scenario = try Scenario(scenarioFile, file: name)
+      let compositions = try Composition.list(text) { path throws(FileError) in
+        let bytes = try LabFile.read(base + path)
+        let own = path.split(separator: "/").last.map(String.init) ?? path
+        guard !files.contains(where: { $0.name == own }) else {
+          throw FileError("a second file of this name; the results keep both in one folder", file: path)
+        }
+        files.append((own, bytes))
+        return bytes
+      }
+      experiment = Experiment(scenario: scenario, compositions: compositions, seeds: 1...1)
+    } catch {
+      throw name == error.file && Library.file(name) == nil && !name.hasSuffix(".json5")
+        ? LabTask.unknown(name) : UsageError(error.description)
+    }
+    peers = try values.optional(Settings.peers)
+    if let peers { experiment.scenario.count = peers }
+    experiment.seeds = try values.value(Settings.seeds)
+    experiment.fidelity = try values.value(Settings.fidelity)
+    compositionFiles = files
+    topologies = experiment.compositions.map(\.name)
+    var given = files.makeIterator()
+    // Compositions from files come in the order in which they were read.
+    for (index, part) in Self.arguments(text).enumerated() where part.hasSuffix(".json5") {
+      if let file = given.next() { topologies[index] = "compositions/" + file.name }
+    }
+    folder = try values.optional(Settings.resultFolder)
+    jobs = try values.optional(Settings.jobs)
+    plugins = try values.all(Settings.plugin)
+    isQuiet = try values.isOn(Settings.noProgress)
+    hasReport = try !values.isOn(Settings.noReport)
+  }
+
+  /// The arguments between commas that are no parameters of the one before.
+  private static func arguments(_ text: String) -> [Substring] {
+    text.split(separator: ",").filter { part in
+      part.firstIndex(of: "=").map { part[..<$0].contains(":") } ?? true
+    }
+  }
+
+  private static func scenarioFile(_ name: String, _ base: String) throws(FileError) -> [UInt8] {
+    if let file = Library.file(name) { return file }
+    guard name.hasSuffix(".json5") || name.contains("/") else {
+      throw FileError("there is no such scenario", file: name)
+    }
+    return try LabFile.read(base + name)
+  }
+}
