@@ -42,15 +42,15 @@ extension Command {
     operands: [
       Operand(
         name: "SCENARIO",
-        summary: "One that ships ('freshet lab scenarios'), or a file that ends in .json5; more than one is fine",
+        summary: "One that ships ('freshet lab scenarios'), or a file that ends in .json5; or several",
         repeats: true
       )
     ],
     summary: "Write an experiment as single commands, for many machines",
     details: """
-      Makes a folder with the inputs, with a command for each scenario, composition and seed, and with two scripts that do \
-      them all: one for GNU parallel, on this machine or over ssh, and one for Slurm. 'freshet lab merge' makes one result \
-      of them.
+      Makes a folder with the inputs, with a command for each scenario, composition and seed, and with two scripts that \
+      do them all: one for GNU parallel, on this machine or over ssh, and one for Slurm. 'freshet lab merge' makes one \
+      result of them.
       """,
     options: [
       Settings.compositions.option, Settings.seeds.option, Settings.fidelity.option, Settings.peers.option,
@@ -68,12 +68,12 @@ extension Command {
   static let labMerge = Command(
     name: "lab merge",
     operands: [
-      Operand(name: "FOLDER", summary: "What 'lab plan' or 'lab run' made; more than one is fine", repeats: true)
+      Operand(name: "FOLDER", summary: "What 'lab plan' or 'lab run' made; or several", repeats: true)
     ],
     summary: "Make one result of many runs",
     details: """
-      Notices runs that are missing or there twice, and writes a result folder for each scenario, with the report over all \
-      of them. Runs of the same seed that went different ways are refused: their builds differ.
+      Notices runs that are missing or there twice, and writes a result folder for each scenario, with the report over \
+      all of them. Runs of the same seed that went different ways are refused: their builds differ.
       """,
     options: [Settings.resultFolder.option, Settings.noProgress.option],
     examples: [

@@ -73,7 +73,7 @@ package struct LabPlan: Sendable {
     return "\(options.experiment.scenario.name)/runs/\(job.composition + 1)-\(plain)-\(job.seed)"
   }
 
-  /// One command for each run. It begins anew when it was broken off before.
+  /// One command for each run, which begins anew what was broken off before.
   static func commands(_ options: LabRunOptions) -> [String] {
     let scenario = options.experiment.scenario.name
     let runs = "\(scenario)/runs".quotedForShell

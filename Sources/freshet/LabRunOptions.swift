@@ -18,10 +18,7 @@ package struct LabRunOptions: Sendable {
 
   init(_ values: Values) throws(UsageError) { try self.init(values, scenario: values.operands[0]) }
 
-  /// - Parameters:
-  ///   - values: what was given.
-  ///   - name: one of the scenarios.
-  ///   - base: what stands before the paths of files: nothing, or a folder and `/`.
+  /// Reads what was given for the scenario `name`; paths of files begin with `base`: nothing, or a folder and `/`.
   init(_ values: Values, scenario name: String, base: String = "") throws(UsageError) {
     guard let text = try values.optional(Settings.compositions) else {
       throw UsageError(
