@@ -227,7 +227,7 @@ import Wire
     for index in strangers.indices {
       try strangers[index].connect(&victim, now: .milliseconds(2))
       let channel = try #require(victim.byLocal[strangers[index].remote])
-      victim.channels[channel].isSpare = true
+      victim.channels[channel].roles[0].isSpare = true
       strangers[index].say(&victim, now: .milliseconds(3)) { Foe.format.appendHave(10...60, to: &$0) }
     }
     try parent.sendChunk(14, to: &victim, now: .milliseconds(4))
@@ -333,10 +333,10 @@ import Wire
     // Our own address cannot be dialled.
     victim.discovered([(Foe.victimAddress, nil)], now: .zero)
     for step in 1...5 {
-      let before = (victim.topology as? Stubborn)?.heard ?? 0
+      let before = (victim.courses.first?.topology as? Stubborn)?.heard ?? 0
       #expect(victim.nextTimeout ?? .seconds(99) <= .milliseconds(step))
       victim.timeout(now: .milliseconds(step))
-      let after = (victim.topology as? Stubborn)?.heard ?? 0
+      let after = (victim.courses.first?.topology as? Stubborn)?.heard ?? 0
       #expect(after > before && after - before <= 4096)
     }
   }

@@ -119,7 +119,7 @@ import Wire
     let local = try open(&source, without: missing) { _ in }
     source.chokePlain(0)
     say(&source, to: local) { format.appendRequest(1...2, to: &$0) }
-    source.servePlain(0)
+    source.servePlain(0, 0)
     #expect(!source.channels[0].weChoke)
     let types = try types(&source)
     #expect(!types.contains(MessageType.choke) && !types.contains(MessageType.unchoke))

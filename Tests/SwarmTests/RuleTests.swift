@@ -236,7 +236,7 @@ import Wire
     acknowledge(sent, caller, &source)
     caller.say(&source, now: .milliseconds(30)) { caller.format.appendRequest(38...38, to: &$0) }
     #expect(try caller.hear(&source).flatMap(\.messages) == [.choke])
-    source.servePlain(index)
+    source.servePlain(index, 0)
     let heard = try caller.listen(to: &source, from: .milliseconds(30), for: .milliseconds(500))
     #expect(heard.first == .unchoke && heard.chunks.isEmpty)
     caller.say(&source, now: .milliseconds(600)) { caller.format.appendRequest(38...38, to: &$0) }

@@ -109,20 +109,16 @@ struct Channel {
   var member: Member?
   var exchange = Exchange.Side()
 
+  /// What it is to us and we to it, in each course.
+  var roles: [2 of Roles] = [Roles(), Roles()]
+
   // What we get from it.
-  var parentStripes: StripeSet = []
-  var pendingAsk: PendingAsk?
   var available = IntervalSet()
-  var isSpare = false
   /// A plain peer that feeds us: we pull all that it has.
   var isPulled = false
   var isChokingUs = false
   var outstanding = 0
   var falseChunks = 0
-  /// The first chunk that it promised to push when it accepted us.
-  var promised: UInt64?
-  /// The stripes whose declared parent it is.
-  var feeds: [Feed] = []
   var chunksFrom: UInt64 = 0
   var repairsFrom: UInt64 = 0
   var lastProgress: Duration
@@ -140,14 +136,8 @@ struct Channel {
   var ackDeadline: Duration?
 
   // What it gets from us.
-  var lastAnswer: Extension.Answer?
-  var verdict: Extension.Answer?
-  var purpose: Purpose?
-  /// What the other side granted us.
-  var claimed: Purpose?
   /// Whom the other side named when it said goodbye.
   var farewell: [Candidate] = []
-  var routes: [Route] = []
   /// When the topology last pushed a chunk to it.
   var lastPush: Duration?
   var isServed = false
@@ -188,17 +178,38 @@ struct Channel {
   var isOpen: Bool { phase == .open }
   var isFree: Bool { phase == .free }
   /// Whether chunks flow to it by routes, pushes or the requests of a plain peer.
-  var isChild: Bool { !routes.isEmpty || isServed || lastPush != nil }
-  var isParent: Bool { !parentStripes.isEmpty || isPulled }
+  var isChild: Bool { isRouted || isServed || lastPush != nil }
+  /// Whether a topology pushes to it by standing rules.
+  var isRouted: Bool { !roles[0].routes.isEmpty || !roles[1].routes.isEmpty }
+  var isParent: Bool { !roles[0].parentStripes.isEmpty || !roles[1].parentStripes.isEmpty || isPulled }
+  /// The first chunk that is pushed to it so.
+  var firstRouted: UInt64? { (roles[0].routes + roles[1].routes).map(\.from).min() }
+  /// Whether it is the declared parent of a stripe.
+  var isFeeding: Bool { !roles[0].feeds.isEmpty || !roles[1].feeds.isEmpty }
+  /// Whether it may have what we lack: a plain peer that came by itself, or whom a topology keeps as a spare.
+  var isSpare: Bool { roles[0].isSpare || roles[1].isSpare || speech == .plain && !isInitiator }
   /// Whether a topology connected it to us, on either side's wish.
-  var isLink: Bool { claimed != nil || purpose != nil }
+  var isLink: Bool { roles[0].isLink || roles[1].isLink }
+  var isUsed: Bool { roles[0].isUsed || roles[1].isUsed }
+  var isAsked: Bool { roles[0].pendingAsk != nil || roles[1].pendingAsk != nil }
+  var isAskedForData: Bool {
+    roles[0].pendingAsk?.ask.purpose == .data || roles[1].pendingAsk?.ask.purpose == .data
+  }
+  var isClaimed: Bool { roles[0].claimed != nil || roles[1].claimed != nil }
   /// Whether it and we answer each other's requests, as Freshet peers do that feed each other or may.
   var answersRequests: Bool {
     speech == .proven
-      && (claimed == .data || claimed == .spare || purpose == .data || purpose == .spare)
+      && (roles[0].grants(.data) || roles[0].grants(.spare) || roles[1].grants(.data)
+        || roles[1].grants(.spare))
   }
 
-  func feed(_ stripe: Int) -> Int? { feeds.firstIndex { $0.stripe == stripe } }
+  /// When to ask again, at the earliest.
+  var nextAsk: Duration? {
+    switch (roles[0].pendingAsk?.next, roles[1].pendingAsk?.next) {
+    case (let first?, let second?): min(first, second)
+    case (let first, let second): first ?? second
+    }
+  }
 
   /// Whether the other side understands a message; what it does not is never sent.
   func understands(_ type: UInt8) -> Bool { supported.contains(type) }

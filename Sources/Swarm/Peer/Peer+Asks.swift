@@ -3,54 +3,86 @@ import Wire
 
 // Asking to be fed, and answering those who ask.
 extension Peer {
-  mutating func ask(_ peer: PeerRef, _ purpose: Purpose, _ stripes: StripeSet, from: UInt64?, note: [UInt8]) {
+  mutating func ask(
+    _ peer: PeerRef,
+    _ purpose: Purpose,
+    _ stripes: StripeSet,
+    from: UInt64?,
+    note: [UInt8],
+    _ course: Int
+  ) {
     guard let index = connect(to: peer) else {
-      events.append(.linkDown(peer, .unreachable, redirect: []))
+      courses[course].events.append(.linkDown(peer, .unreachable, redirect: []))
       return
     }
     if channels[index].speech == .plain {
-      pull(index, purpose: purpose, stripes: stripes)
+      pull(index, purpose: purpose, stripes: stripes, course)
       return
     }
     lastAskNumber &+= 1
     let ask = Extension.Ask(number: lastAskNumber, purpose: purpose, stripes: stripes, from: from, note: note)
-    channels[index].pendingAsk = Channel.PendingAsk(ask: ask, next: now)
-    sendAsk(index)
+    channels[index].roles[course].pendingAsk = Channel.PendingAsk(ask: ask, next: now)
+    sendAsk(index, course)
   }
 
   /// How often an ask is repeated before the peer counts as unreachable.
   private static let askLimit = 10
 
-  mutating func sendAsk(_ index: Int) {
-    guard var pending = channels[index].pendingAsk, channels[index].speech == .proven, channels[index].isOpen
+  /// Sends what is to be asked, for the first time or again.
+  mutating func sendAsks(_ index: Int) {
+    for course in courses.indices
+    where channels[index].roles[course].pendingAsk.map({ $0.next <= now }) == true {
+      sendAsk(index, course)
+    }
+  }
+
+  /// One channel takes the place of another, which leads to the same peer: it asks what that was to ask.
+  mutating func takeAsks(of other: Channel, to index: Int) {
+    for course in courses.indices {
+      guard let ask = other.roles[course].pendingAsk?.ask else { continue }
+      channels[index].roles[course].pendingAsk = Channel.PendingAsk(ask: ask, next: now)
+    }
+  }
+
+  private mutating func sendAsk(_ index: Int, _ course: Int) {
+    guard var pending = channels[index].roles[course].pendingAsk, channels[index].speech == .proven,
+      channels[index].isOpen
     else {
       return
     }
     guard pending.tries < Self.askLimit else {
-      channels[index].pendingAsk = nil
-      if channels[index].claimed == nil, channels[index].purpose == nil {
+      channels[index].roles[course].pendingAsk = nil
+      if !channels[index].isLink, !channels[index].isAsked {
         sayGoodbye(index, redirect: [])
         free(index)
       }
-      events.append(.linkDown(channels[index].peer, .unreachable, redirect: []))
+      courses[course].events.append(.linkDown(channels[index].peer, .unreachable, redirect: []))
       return
     }
     pending.tries += 1
     pending.next = now + max(.milliseconds(50), channels[index].congestion.timeout * 2)
-    channels[index].pendingAsk = pending
+    channels[index].roles[course].pendingAsk = pending
     sendExtension(index, .ask, pending.ask.encode())
   }
 
   mutating func readAsk(_ index: Int, _ body: RawSpan) {
     guard let ask = Extension.Ask(body), let hello = channels[index].hello else { return }
-    if let answer = channels[index].lastAnswer, answer.number == ask.number {
+    let course = 0
+    if let answer = channels[index].roles[course].lastAnswer, answer.number == ask.number {
       sendExtension(index, .answer, answer.encode())
       return
     }
     // An ask that was overtaken by a later one asks for what is not wanted any more.
-    if let last = channels[index].lastAnswer?.number, Int16(bitPattern: ask.number &- last) < 0 { return }
-    channels[index].verdict = Extension.Answer(number: ask.number, isAccepted: false, stripes: ask.stripes)
-    guard topology != nil else {
+    if let last = channels[index].roles[course].lastAnswer?.number, Int16(bitPattern: ask.number &- last) < 0
+    {
+      return
+    }
+    channels[index].roles[course].verdict = Extension.Answer(
+      number: ask.number,
+      isAccepted: false,
+      stripes: ask.stripes
+    )
+    guard course < courses.count else {
       sendExtension(
         index,
         .answer,
@@ -58,7 +90,7 @@ extension Peer {
       )
       return
     }
-    events.append(
+    courses[course].events.append(
       .inbound(
         Inbound(
           peer: channels[index].peer,
@@ -73,11 +105,11 @@ extension Peer {
   }
 
   /// The topology has had its say on an inbound: the other side hears of it.
-  mutating func answer(_ inbound: Inbound) {
+  mutating func answer(_ inbound: Inbound, _ course: Int) {
     guard let index = directory[inbound.peer]?.channel, channels[index].isOpen else { return }
     if channels[index].speech == .plain {
       if channels[index].isServed {
-        events.append(
+        courses[course].events.append(
           .linkUp(link(index, purpose: inbound.purpose, stripes: inbound.stripes, isParent: false))
         )
       } else if !channels[index].weChoke {
@@ -85,20 +117,19 @@ extension Peer {
       }
       return
     }
-    guard var verdict = channels[index].verdict else { return }
-    channels[index].verdict = nil
+    guard var verdict = channels[index].roles[course].verdict else { return }
+    channels[index].roles[course].verdict = nil
     if verdict.isAccepted {
-      channels[index].purpose = inbound.purpose
+      channels[index].roles[course].purpose = inbound.purpose
       channels[index].wantsHaves = inbound.purpose != .control
       if inbound.purpose == .data {
         // Where nothing has begun yet there is nothing to promise.
-        verdict.from = expected == nil ? nil : channels[index].routes.map(\.from).min()
+        verdict.from = expected == nil ? nil : channels[index].roles[course].routes.map(\.from).min()
       } else {
-        channels[index].routes.removeAll()
-        channels[index].queue.removeAll()
+        endRoutes(to: index, in: course) { _ in true }
       }
     }
-    channels[index].lastAnswer = verdict
+    channels[index].roles[course].lastAnswer = verdict
     sendExtension(index, .answer, verdict.encode())
     guard verdict.isAccepted else { return }
     if inbound.purpose == .data {
@@ -106,38 +137,42 @@ extension Peer {
       directory[inbound.peer]?.isAttached = true
       channels[index].hello?.isAttached = true
     }
-    events.append(.linkUp(link(index, purpose: inbound.purpose, stripes: verdict.stripes, isParent: false)))
+    courses[course].events.append(
+      .linkUp(link(index, purpose: inbound.purpose, stripes: verdict.stripes, isParent: false))
+    )
     pump(index)
   }
 
   mutating func readAnswer(_ index: Int, _ body: RawSpan) {
-    guard let answer = Extension.Answer(body), let pending = channels[index].pendingAsk,
-      pending.ask.number == answer.number
+    guard let answer = Extension.Answer(body),
+      let course = courses.indices.first(where: {
+        channels[index].roles[$0].pendingAsk?.ask.number == answer.number
+      }), let pending = channels[index].roles[course].pendingAsk
     else { return }
-    channels[index].pendingAsk = nil
+    channels[index].roles[course].pendingAsk = nil
     guard answer.isAccepted else {
       let redirect = candidates(answer.redirect, from: channels[index].address)
-      events.append(.linkDown(channels[index].peer, .refused, redirect: redirect))
+      courses[course].events.append(.linkDown(channels[index].peer, .refused, redirect: redirect))
       return
     }
-    channels[index].claimed = pending.ask.purpose
+    channels[index].roles[course].claimed = pending.ask.purpose
     channels[index].lastProgress = now
-    channels[index].isSpare = pending.ask.purpose == .spare
+    channels[index].roles[course].isSpare = pending.ask.purpose == .spare
     if pending.ask.purpose == .data {
-      channels[index].parentStripes.formUnion(answer.stripes)
-      channels[index].promised = answer.from
-      for place in channels[index].feeds.indices {
+      channels[index].roles[course].parentStripes.formUnion(answer.stripes)
+      channels[index].roles[course].promised = answer.from
+      for place in channels[index].roles[course].feeds.indices {
         // What it was said to have passed over it begins with again.
-        let next = channels[index].feeds[place].next
-        channels[index].feeds[place].next = min(next, answer.from ?? next)
-        channels[index].feeds[place].progress = now
+        let next = channels[index].roles[course].feeds[place].next
+        channels[index].roles[course].feeds[place].next = min(next, answer.from ?? next)
+        channels[index].roles[course].feeds[place].progress = now
       }
       if let from = answer.from { expectFrom(from) }
     } else {
-      channels[index].parentStripes = []
-      channels[index].feeds = []
+      channels[index].roles[course].parentStripes = []
+      channels[index].roles[course].feeds = []
     }
-    events.append(
+    courses[course].events.append(
       .linkUp(
         link(
           index,

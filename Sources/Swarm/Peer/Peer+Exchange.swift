@@ -105,14 +105,14 @@ extension Peer {
 
   /// What came of asking goes to the topology, where there is one.
   mutating func flushHints() {
-    guard topology != nil, !exchange.hints.isEmpty else { return }
-    events.append(.discovered(exchange.hints.map(candidate)))
+    guard !courses.isEmpty, !exchange.hints.isEmpty else { return }
+    tell(.discovered(exchange.hints.map(candidate)))
     exchange.hints.removeAll(keepingCapacity: true)
   }
 
   /// A plain peer looks after its links itself, once a second.
   mutating func reviewExchange() {
-    guard exchangePolicy != .off, leaving == nil, topology == nil, configuration.role != .source,
+    guard exchangePolicy != .off, leaving == nil, courses.isEmpty, configuration.role != .source,
       channels.contains(where: { $0.isOpen && ($0.speech == .plain || $0.isPulled) })
     else { return }
     feedLikeMinded()
@@ -136,7 +136,7 @@ extension Peer {
   /// Freshet peers that found each other in a swarm without a descriptor feed each other as plain peers do.
   private mutating func feedLikeMinded() {
     for index in channels.indices where channels[index].isOpen && channels[index].speech == .proven {
-      if !channels[index].isPulled { pull(index, purpose: .data, stripes: .first(1)) }
+      if !channels[index].isPulled { pull(index, purpose: .data, stripes: .first(1), 0) }
       if !channels[index].isServed, !channels[index].weChoke { consider(index) }
     }
   }

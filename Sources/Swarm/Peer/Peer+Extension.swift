@@ -81,7 +81,7 @@ extension Peer {
     case .stop:
       var reader = ByteReader(body)
       guard let stripes = try? reader.read(UInt64.self) else { return }
-      endRoutes(to: index) { StripeSet(rawValue: stripes).contains(stripe: $0) }
+      endRoutes(to: index, in: 0) { StripeSet(rawValue: stripes).contains(stripe: $0) }
     case .goodbye:
       var reader = ByteReader(body)
       let bytes = reader.rest()
@@ -90,11 +90,10 @@ extension Peer {
       channels[index].farewell = candidates(list, from: channels[index].address)
     case .message:
       var reader = ByteReader(body)
-      guard let epoch = try? reader.read(UInt32.self), reader.remaining <= TopologyContext.messageLimit,
-        topology != nil
+      guard let epoch = try? reader.read(UInt32.self), reader.remaining <= TopologyContext.messageLimit
       else { return }
       let bytes = reader.rest()
-      events.append(.message(channels[index].peer, epoch: epoch, bytes: bytes))
+      tell(.message(channels[index].peer, epoch: epoch, bytes: bytes))
     case .ping:
       guard let ping = Extension.Ping(body) else { return }
       note(index, ping)
@@ -170,7 +169,7 @@ extension Peer {
     if !message.isReply { sendHello(index, isReply: true) }
     if message.wantsDescriptor { sendDescriptor(index) }
     sendPing(index)
-    if content != nil { meet(index) } else { sendAsk(index) }
+    if content != nil { meet(index) } else { sendAsks(index) }
   }
 
   /// Whether it is still to be said what the swarm runs; one of content runs nothing.
@@ -182,9 +181,9 @@ extension Peer {
     channels[index].peer = reference
     if directory[reference]?.heardAt == nil { directory[reference]?.hintedBy = directory[old]?.hintedBy }
     directory[reference]?.heardAt = channels[index].address
-    if channels[index].pendingAsk != nil {
-      channels[index].pendingAsk = nil
-      events.append(.linkDown(old, .unreachable, redirect: [candidate(reference)]))
+    for course in courses.indices where channels[index].roles[course].pendingAsk != nil {
+      channels[index].roles[course].pendingAsk = nil
+      courses[course].events.append(.linkDown(old, .unreachable, redirect: [candidate(reference)]))
     }
   }
 
@@ -200,23 +199,20 @@ extension Peer {
         ? now - channels[other].lastHeard > .seconds(1)
         : channels[index].isInitiator == lower
     let (kept, gone) = keepsNew ? (index, other) : (other, index)
-    if let ask = channels[gone].pendingAsk {
-      channels[kept].pendingAsk = Channel.PendingAsk(ask: ask.ask, next: now)
-    }
-    let isUsed = channels[gone].claimed != nil || channels[gone].purpose != nil
-    if isUsed, keepsNew {
+    takeAsks(of: channels[gone], to: kept)
+    if channels[gone].isLink, keepsNew {
       lose(gone, .closed)
     } else {
       sayGoodbye(gone, redirect: [])
       free(gone)
     }
-    if !keepsNew { sendAsk(kept) }
+    if !keepsNew { sendAsks(kept) }
     return keepsNew
   }
 
   private mutating func sendDescriptor(_ index: Int) {
-    guard !signedDescriptor.isEmpty else { return }
-    sendExtension(index, .descriptor, signedDescriptor)
+    guard let course = courses.last else { return }
+    sendExtension(index, .descriptor, course.signed)
   }
 
   private mutating func readDescriptor(_ body: RawSpan) {
@@ -232,9 +228,9 @@ extension Peer {
       counters.rejected += 1
       return
     }
-    signedDescriptor = unsafe body.withUnsafeBytes { unsafe Array($0) }
+    let signed = unsafe body.withUnsafeBytes { unsafe Array($0) }
     do throws(ParameterError) {
-      try adopt(found)
+      try adopt(found, signed: signed)
     } catch {
       goPlain("\(error); watching as a plain leaf, which relays to nobody")
     }
@@ -245,6 +241,7 @@ extension Peer {
     notices.append(.sentence(sentence))
     speaksPlain = true
     descriptor = nil
+    courses = []
     for index in channels.indices where !channels[index].isFree {
       sayGoodbye(index, redirect: [])
       free(index)

@@ -13,40 +13,40 @@ extension Peer {
   private static let pushPause: Duration = .milliseconds(40)
 
   /// Whether the topology pushes without parents.
-  var isUnordered: Bool { topology != nil && !declaresParents }
+  var isUnordered: Bool { courses.first.map { !$0.declaresParents } ?? false }
 
   /// How long a chunk that was overtaken is waited for before somebody is asked for it.
   var overtakingTime: Duration { isUnordered ? reordering.time : Self.reorderGrace }
 
   /// Whether we receive the stream, so that others may be sent to us.
   var isAttached: Bool {
-    configuration.role == .source || (isUnordered ? isFed : !parents.isEmpty)
+    configuration.role == .source || (isUnordered ? isFed : courses.first?.parents.isEmpty == false)
       || channels.contains { $0.isOpen && $0.isPulled }
   }
 
   /// The topology says who feeds a stripe from now on.
-  mutating func declareParent(_ stripe: Int, _ peer: PeerRef?, depth: Int) {
+  mutating func declareParent(_ stripe: Int, _ peer: PeerRef?, depth: Int, _ course: Int) {
     guard stripe >= 0, stripe < StripeSet.limit else { return }
     let before = isAttached
     defer { tellStanding(unless: before) }
-    parents.removeAll { $0.stripe == stripe }
+    courses[course].parents.removeAll { $0.stripe == stripe }
     let feeder = peer.flatMap { directory[$0] }
     for index in channels.indices where index != feeder?.channel {
-      channels[index].feeds.removeAll { $0.stripe == stripe }
+      channels[index].roles[course].feeds.removeAll { $0.stripe == stripe }
     }
     guard let peer, let feeder else {
       if !isAttached { notices.append(.detached) }
       return
     }
-    declaresParents = true
-    parents.append((stripe, peer, depth))
-    parents.sort { $0.stripe < $1.stripe }
+    courses[course].declaresParents = true
+    courses[course].parents.append((stripe, peer, depth))
+    courses[course].parents.sort { $0.stripe < $1.stripe }
     notices.append(.attached(parent: feeder.address.description, depth: depth))
-    guard let index = feeder.channel, channels[index].parentStripes.contains(stripe: stripe),
-      channels[index].feed(stripe) == nil
+    guard let index = feeder.channel, channels[index].roles[course].parentStripes.contains(stripe: stripe),
+      channels[index].roles[course].feed(stripe) == nil
     else { return }
-    let next = channels[index].promised ?? expected ?? 0
-    channels[index].feeds.append(Channel.Feed(stripe: stripe, next: next, progress: now))
+    let next = channels[index].roles[course].promised ?? expected ?? 0
+    channels[index].roles[course].feeds.append(Channel.Feed(stripe: stripe, next: next, progress: now))
   }
 
   /// Everybody hears at once when we are attached, or are not any more.
@@ -79,18 +79,20 @@ extension Peer {
   var hasLivelyParent: Bool {
     guard !isUnordered else { return isFed }
     return channels.indices.contains { index in
-      channels[index].isOpen && !channels[index].feeds.isEmpty && channels[index].silenceReported == nil
+      channels[index].isOpen && channels[index].isFeeding && channels[index].silenceReported == nil
     }
   }
 
   /// A chunk was pushed: where it comes from a parent, notes how far that is.
   mutating func notePush(_ index: Int, _ chunk: UInt64) {
-    let stripe = stripe(of: chunk)
-    guard let place = channels[index].feed(stripe), missing(chunk)?.source != index else { return }
-    let before = channels[index].feeds[place].next
+    let (course, stripe) = (course(of: chunk), stripe(of: chunk))
+    guard let feed = channels[index].roles[course].feed(stripe), missing(chunk)?.source != index else {
+      return
+    }
+    let before = channels[index].roles[course].feeds[feed].next
     guard chunk >= before else { return }
-    channels[index].feeds[place].next = chunk + 1
-    channels[index].feeds[place].progress = now
+    channels[index].roles[course].feeds[feed].next = chunk + 1
+    channels[index].roles[course].feeds[feed].progress = now
     // What it has passed over does not come by itself any more, whenever it was to be asked for.
     let time = now + Self.reorderGrace
     for place in missing.indices.reversed() where missing[place].chunk < chunk {
@@ -103,10 +105,12 @@ extension Peer {
     }
   }
 
-  /// The channel of a stripe's parent, unless that is silent.
-  func feeder(of stripe: Int) -> (index: Int, feed: Channel.Feed)? {
+  /// The channel of the parent that is to push a chunk, unless that is silent.
+  func feeder(of chunk: UInt64) -> (index: Int, feed: Channel.Feed)? {
+    let (course, stripe) = (course(of: chunk), stripe(of: chunk))
     for index in channels.indices where channels[index].isOpen && channels[index].silenceReported == nil {
-      if let place = channels[index].feed(stripe) { return (index, channels[index].feeds[place]) }
+      guard let feed = channels[index].roles[course].feed(stripe) else { continue }
+      return (index, channels[index].roles[course].feeds[feed])
     }
     return nil
   }
@@ -115,8 +119,8 @@ extension Peer {
   ///
   /// It may be known from a HAVE, or from what others sent; to ask for it now would load those who are slow already.
   func push(of chunk: UInt64) -> Duration? {
-    guard let (index, feed) = feeder(of: stripe(of: chunk)), feed.next <= chunk else { return nil }
-    let interval = chunkInterval * (descriptor?.stripes ?? 1)
+    guard let (index, feed) = feeder(of: chunk), feed.next <= chunk else { return nil }
+    let interval = chunkInterval * Int(courses[course(of: chunk)].stripes)
     let pause = max(Self.pushPause, min(interval * 2, configuration.patience / 4))
     let limit = feed.progress + (channels[index].congestion.roundTrip ?? .milliseconds(20)) + pause
     return limit > now ? limit : nil

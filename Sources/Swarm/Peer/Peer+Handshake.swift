@@ -171,8 +171,7 @@ extension Peer {
     guard inbound.count >= Self.inboundLimit else { return }
     let useless = inbound.filter { index in
       let channel = channels[index]
-      return !channel.isChild && !channel.isParent && channel.purpose == nil && channel.claimed == nil
-        && channel.pendingAsk == nil
+      return !channel.isChild && !channel.isParent && !channel.isUsed
     }
     guard let index = useless.min(by: { channels[$0].lastHeard < channels[$1].lastHeard }) else { return }
     sayGoodbye(index, redirect: [])
@@ -332,19 +331,17 @@ extension Peer {
   mutating func lose(_ index: Int, _ reason: LinkDownReason, redirect: [Candidate] = []) {
     let channel = channels[index]
     free(index)
-    if reason == .closed, channel.claimed == nil, channel.purpose == nil, let ask = channel.pendingAsk?.ask,
+    if reason == .closed, !channel.isLink, channel.isAsked,
       let other = channels.indices.first(where: { !channels[$0].isFree && channels[$0].peer == channel.peer })
     {
       // Both sides dialled at once, and the other side has decided first which channel stays.
-      channels[other].pendingAsk = Channel.PendingAsk(ask: ask, next: now)
+      takeAsks(of: channel, to: other)
       directory[channel.peer]?.channel = other
-      sendAsk(other)
+      sendAsks(other)
       return
     }
-    let wasAsked =
-      channel.pendingAsk != nil || channel.purpose != nil || channel.claimed != nil || channel.isServed
-    if topology != nil, wasAsked || reason == .lied {
-      events.append(.linkDown(channel.peer, reason, redirect: redirect))
+    for course in courses.indices where channel.roles[course].isUsed || reason == .lied {
+      courses[course].events.append(.linkDown(channel.peer, reason, redirect: redirect))
     }
     if channel.isParent { noteParents() }
   }
@@ -358,8 +355,8 @@ extension Peer {
     channels[index].phase = .free
     abandonParked(of: channel.local)
     if directory[channel.peer]?.channel == index { directory[channel.peer]?.channel = nil }
-    parents.removeAll { $0.peer == channel.peer }
-    channels[index].feeds = []
+    for course in courses.indices { courses[course].parents.removeAll { $0.peer == channel.peer } }
+    channels[index].roles = [Roles(), Roles()]
     reassign(from: index, .linkDown)
     if content != nil { leaveContent(index) }
   }

@@ -80,12 +80,12 @@ extension Peer {
       case .choke:
         channels[index].isChokingUs = true
         reassign(from: index, .choked)
-        if channels[index].isLink { events.append(.choked(channels[index].peer)) }
+        tellLinked(index, .choked(channels[index].peer))
       case .unchoke:
         guard channels[index].isChokingUs else { break }
         channels[index].isChokingUs = false
         nextRepair = now
-        if channels[index].isLink { events.append(.unchoked(channels[index].peer)) }
+        tellLinked(index, .unchoked(channels[index].peer))
       case .extensionMessage(let kind, let body):
         if kind == Extension.Kind.note.rawValue {
           var fields = ByteReader(body)
@@ -165,17 +165,29 @@ extension Peer {
 
   /// Whether we asked this peer for a chunk, by a stripe or by name, or take whatever those push that we are linked to.
   private func isSolicited(_ index: Int, _ chunk: UInt64) -> Bool {
-    let channel = channels[index]
-    if channel.isPulled { return true }
-    if channel.parentStripes.contains(stripe: stripe(of: chunk)) { return true }
-    if let ask = channel.pendingAsk?.ask, ask.purpose == .data { return true }
-    return missing(chunk)?.source == index || wants.contains(.chunks) && channel.isLink
+    if channels[index].isPulled { return true }
+    let course = course(of: chunk)
+    if channels[index].roles[course].parentStripes.contains(stripe: stripe(of: chunk)) { return true }
+    if channels[index].roles[course].pendingAsk?.ask.purpose == .data { return true }
+    return missing(chunk)?.source == index
+      || wants(.chunks, of: chunk) && channels[index].roles[course].isLink
   }
 
   /// The greatest number that a chunk can have; the one after it is left free for the end of ranges.
   var lastNumber: UInt64 { plainFormat.lastChunk - 1 }
 
-  func stripe(of chunk: UInt64) -> Int { Int(chunk % UInt64(descriptor?.stripes ?? 1)) }
+  /// The place of the course that carries a chunk; 0 where there is none.
+  func course(of chunk: UInt64) -> Int { 0 }
+
+  /// The stripe of a chunk in the course that carries it.
+  func stripe(of chunk: UInt64) -> Int {
+    courses.isEmpty ? 0 : Int(chunk % courses[course(of: chunk)].stripes)
+  }
+
+  /// Whether the topology that carries a chunk wants to hear of such events.
+  func wants(_ event: WantedEvents, of chunk: UInt64) -> Bool {
+    !courses.isEmpty && courses[course(of: chunk)].wants.contains(event)
+  }
 
   private mutating func readData(
     _ index: Int,
@@ -251,8 +263,9 @@ extension Peer {
       counters.duplicate += 1
       channels[index].lastProgress = now
       notePush(index, chunk)
-      if wants.contains(.duplicates) {
-        duplicateBatch.append(ChunkArrival(chunk: chunk, from: channels[index].peer, note: note))
+      if wants(.duplicates, of: chunk) {
+        let arrival = ChunkArrival(chunk: chunk, from: channels[index].peer, note: note)
+        courses[course(of: chunk)].duplicates.append(arrival)
       }
       owe(index, chunk, sent: sent)
       return false
@@ -293,9 +306,7 @@ extension Peer {
     channels[index].lastProgress = now
     channels[index].chunksFrom += 1
     notePush(index, chunk)
-    if wants.contains(.chunks) {
-      arrivalBatch.append(ChunkArrival(chunk: chunk, from: channels[index].peer, note: note))
-    }
+    tellArrival(of: chunk, from: channels[index].peer, note: note)
     keep(
       chunk,
       timestamp: timestamp,
@@ -339,8 +350,8 @@ extension Peer {
       noteFed(by: index)
       counters.chunksIn += 1
       if counters.firstChunkMilliseconds == nil { counters.firstChunkMilliseconds = now / .milliseconds(1) }
-    } else if wants.contains(.chunks) {
-      arrivalBatch.append(ChunkArrival(chunk: chunk, from: directory.peer(for: me), note: 0))
+    } else {
+      tellArrival(of: chunk, from: directory.peer(for: me), note: 0)
     }
     if let read = nextRead, chunk < read { counters.late += 1 }
     bytesThisSecond += UInt64(payload.byteCount)
@@ -350,6 +361,11 @@ extension Peer {
     }
     lastArrival = now
     found(chunk, from: index)
+  }
+
+  private mutating func tellArrival(of chunk: UInt64, from peer: PeerRef, note: UInt64) {
+    guard wants(.chunks, of: chunk) else { return }
+    courses[course(of: chunk)].arrivals.append(ChunkArrival(chunk: chunk, from: peer, note: note))
   }
 
   /// Notes that a chunk must be acknowledged with the biggest interval around it (RFC 7574, section 4.3.2).
@@ -426,8 +442,8 @@ extension Peer {
     guard chunks.lowerBound <= limit else { return }
     let chunks = chunks.lowerBound...min(chunks.upperBound, limit)
     channels[index].available.insert(chunks)
-    if wants.contains(.haves) {
-      haveBatch.append(Advertisement(peer: channels[index].peer, chunks: chunks))
+    for course in courses.indices where courses[course].wants.contains(.haves) {
+      courses[course].haves.append(Advertisement(peer: channels[index].peer, chunks: chunks))
     }
     dropAsked(index, chunks)
     if channels[index].isPulled || channels[index].isSpare || channels[index].isParent

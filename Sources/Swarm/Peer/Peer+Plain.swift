@@ -15,18 +15,18 @@ extension Peer {
     if content != nil { return meet(index) }
     let peer = channels[index].peer
     if channels[index].isInitiator {
-      if let ask = channels[index].pendingAsk?.ask {
-        channels[index].pendingAsk = nil
-        pull(index, purpose: ask.purpose, stripes: ask.stripes)
-      } else if topology == nil, configuration.role != .source {
-        pull(index, purpose: .data, stripes: .first(1))
+      for course in courses.indices {
+        guard let ask = channels[index].roles[course].pendingAsk?.ask else { continue }
+        channels[index].roles[course].pendingAsk = nil
+        pull(index, purpose: ask.purpose, stripes: ask.stripes, course)
+      }
+      if courses.isEmpty, configuration.role != .source {
+        pull(index, purpose: .data, stripes: .first(1), 0)
       }
       return
     }
     supersede(index)
     directory[peer]?.channel = index
-    // It may have what we lack.
-    channels[index].isSpare = true
     consider(index)
   }
 
@@ -46,20 +46,15 @@ extension Peer {
   /// Decides whether a plain peer is served; where there is a topology it is its business.
   mutating func consider(_ index: Int) {
     let peer = channels[index].peer
-    if topology != nil {
-      events.append(
-        .inbound(
-          Inbound(
-            peer: peer,
-            hello: nil,
-            purpose: .data,
-            stripes: .first(descriptor?.stripes ?? 1),
-            from: nil
-          )
+    if !courses.isEmpty {
+      for course in courses.indices {
+        let stripes = StripeSet.first(courses[course].descriptor.stripes)
+        courses[course].events.append(
+          .inbound(Inbound(peer: peer, hello: nil, purpose: .data, stripes: stripes, from: nil))
         )
-      )
+      }
     } else if configuration.role != .leaf, channels.count(where: { $0.isServed && !$0.isFree }) < plainSlots {
-      servePlain(index)
+      servePlain(index, 0)
     } else if !channels[index].weChoke {
       chokePlain(index)
     }
@@ -77,7 +72,7 @@ extension Peer {
       guard now - channels[idle].lastAsked >= Self.plainPatience, window.newest != nil, lastChunk == nil
       else { continue }
       chokePlain(idle)
-      if topology != nil { events.append(.linkDown(channels[idle].peer, .silent, redirect: [])) }
+      tell(.linkDown(channels[idle].peer, .silent, redirect: []))
     }
     channels[index].lastAsked = now
     consider(index)
@@ -88,18 +83,21 @@ extension Peer {
     streamRate == 0 ? 1 : Int(clamping: min(capacity.upload / streamRate, 64))
   }
 
-  mutating func pull(_ index: Int, purpose: Purpose, stripes: StripeSet) {
-    channels[index].claimed = purpose
-    channels[index].isSpare = purpose == .spare
+  mutating func pull(_ index: Int, purpose: Purpose, stripes: StripeSet, _ course: Int) {
+    channels[index].roles[course].claimed = purpose
+    channels[index].roles[course].isSpare = purpose == .spare
     channels[index].isPulled = purpose == .data
-    if topology != nil {
-      events.append(.linkUp(link(index, purpose: purpose, stripes: stripes, isParent: purpose == .data)))
+    if course < courses.count {
+      courses[course].events.append(
+        .linkUp(link(index, purpose: purpose, stripes: stripes, isParent: purpose == .data))
+      )
     }
     if purpose == .data { notices.append(.attached(parent: channels[index].address.description, depth: 1)) }
     extendHorizon()
   }
 
-  mutating func servePlain(_ index: Int) {
+  mutating func servePlain(_ index: Int, _ course: Int) {
+    channels[index].roles[course].isServed = true
     channels[index].isServed = true
     channels[index].lastAsked = now
     channels[index].wantsHaves = true
@@ -116,6 +114,7 @@ extension Peer {
   mutating func chokePlain(_ index: Int) {
     channels[index].weChoke = true
     channels[index].isServed = false
+    for course in courses.indices { channels[index].roles[course].isServed = false }
     channels[index].lastAsked = now
     channels[index].urgent.removeAll()
     sayChoke(index)

@@ -130,7 +130,7 @@ extension Peer {
     for channel in channels where channel.isOpen && !channel.isChokingUs {
       guard let highest = channel.available.highest else { continue }
       if channel.isPulled { isPulling = true }
-      if channel.isPulled || channel.isSpare && isOrphan || !channel.parentStripes.isEmpty
+      if channel.isPulled || channel.isSpare && isOrphan || channel.isParent
         || isUnordered && channel.answersRequests
       {
         horizon = max(horizon ?? 0, highest)
@@ -201,7 +201,7 @@ extension Peer {
     let turn = entry.since + configuration.patience / 2
     if let later = push(of: entry.chunk) {
       missing[place].next = later
-    } else if entry.isTold || wants.contains(.gaps), turn > now {
+    } else if entry.isTold || wants(.gaps, of: entry.chunk), turn > now {
       if !entry.isTold { tellGap(entry) }
       missing[place].isTold = true
       missing[place].next = turn
@@ -227,12 +227,12 @@ extension Peer {
 
   /// Whom to ask: the parent first, then in turn whoever is known to have it, the source after the others.
   private func source(for entry: MissingChunk) -> Int? {
-    var parent = feeder(of: stripe(of: entry.chunk))?.index
+    var parent = feeder(of: entry.chunk)?.index
     if let index = parent, !mayAsk(index) { parent = nil }
     var holders: [Int] = []
     var strangers: [Int] = []
     for index in channels.indices where index != parent && isHolder(index, of: entry.chunk) && mayAsk(index) {
-      let isChosen = isUnordered ? channels[index].isLink : channels[index].claimed != nil
+      let isChosen = isUnordered ? channels[index].isLink : channels[index].isClaimed
       if isChosen { holders.append(index) } else { strangers.append(index) }
     }
     // The upload of the source is that of all.

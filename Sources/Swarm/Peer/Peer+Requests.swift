@@ -128,17 +128,24 @@ extension Peer {
 
   mutating func flushFailures() {
     guard !failures.isEmpty else { return }
-    for failure in failures { events.append(.requestFailed(failure.peer, failure.chunks, failure.reason)) }
+    for failure in failures where !courses.isEmpty {
+      courses[course(of: failure.chunks.lowerBound)].events.append(
+        .requestFailed(failure.peer, failure.chunks, failure.reason)
+      )
+    }
     failures.removeAll(keepingCapacity: true)
   }
 
   /// Tells of a chunk that is to be asked for; the topology may choose of whom.
   mutating func tellGap(_ entry: MissingChunk) {
     let deadline = entry.since + configuration.patience
-    if let last = gapBatch.last, last.chunks.upperBound + 1 == entry.chunk, last.deadline == deadline {
-      gapBatch[gapBatch.count - 1].chunks = last.chunks.lowerBound...entry.chunk
+    let course = course(of: entry.chunk)
+    if let last = courses[course].gaps.last, last.chunks.upperBound + 1 == entry.chunk,
+      last.deadline == deadline
+    {
+      courses[course].gaps[courses[course].gaps.count - 1].chunks = last.chunks.lowerBound...entry.chunk
     } else {
-      gapBatch.append(Gap(chunks: entry.chunk...entry.chunk, deadline: deadline))
+      courses[course].gaps.append(Gap(chunks: entry.chunk...entry.chunk, deadline: deadline))
     }
   }
 }

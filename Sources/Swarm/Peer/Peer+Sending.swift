@@ -5,9 +5,9 @@ import Wire
 extension Peer {
   /// A chunk has come: everybody with a route for its stripe gets it.
   mutating func forward(_ chunk: UInt64, from origin: Int?) {
-    let stripe = stripe(of: chunk)
+    let (course, stripe) = (course(of: chunk), stripe(of: chunk))
     for index in channels.indices where channels[index].isOpen && index != origin {
-      let isRouted = channels[index].routes.contains { $0.stripe == stripe && $0.from <= chunk }
+      let isRouted = channels[index].roles[course].routes.contains { $0.stripe == stripe && $0.from <= chunk }
       guard isRouted, !channels[index].has(chunk) else { continue }
       enqueue(chunk, to: index, note: 0, isFresh: true)
       pump(index)
@@ -25,14 +25,16 @@ extension Peer {
   }
 
   /// A standing rule, which begins with what the window holds.
-  mutating func route(_ stripe: Int, to index: Int, from: UInt64?) {
+  mutating func route(_ stripe: Int, to index: Int, from: UInt64?, in course: Int) {
     let first = from ?? window.newestEntry ?? window.newest.map { $0 + 1 } ?? expected ?? 0
-    channels[index].routes.removeAll { $0.stripe == stripe }
-    channels[index].routes.append(Channel.Route(stripe: stripe, from: max(first, window.first)))
-    let stripes = UInt64(descriptor?.stripes ?? 1)
+    channels[index].roles[course].routes.removeAll { $0.stripe == stripe }
+    channels[index].roles[course].routes.append(
+      Channel.Route(stripe: stripe, from: max(first, window.first))
+    )
+    let stripes = courses[course].stripes
     channels[index].queue.filter { $0.note != 0 || Int($0.chunk % stripes) != stripe }
     for range in window.held.ranges where range.upperBound >= first {
-      for chunk in max(range.lowerBound, first)...range.upperBound where self.stripe(of: chunk) == stripe {
+      for chunk in max(range.lowerBound, first)...range.upperBound where Int(chunk % stripes) == stripe {
         guard !channels[index].has(chunk) else { continue }
         enqueue(chunk, to: index, note: 0)
       }

@@ -35,7 +35,7 @@ extension Peer {
   /// Whether signatures from a channel are looked at: from whom we get the stream or may, and from all until there is one.
   private func mayTeach(_ index: Int) -> Bool {
     let channel = channels[index]
-    return channel.isParent || channel.isSpare || channel.claimed != nil || channel.pendingAsk != nil
+    return channel.isParent || channel.isSpare || channel.isClaimed || channel.isAsked
       || unified?.subtrees.newest == nil
   }
 

@@ -25,12 +25,12 @@ extension Peer {
   /// When ``timeout(now:)`` wants to be called, if at all.
   public var nextTimeout: Duration? {
     guard !hasLeft else { return nil }
-    guard events.isEmpty else { return now }
+    guard courses.allSatisfy(\.events.isEmpty) else { return now }
     var next = nextSecond
     if let nextRepair { next = min(next, nextRepair) }
     if let at = upload.nextTurn { next = min(next, at) }
     if let leaving { next = min(next, leaving + .milliseconds(3000), now + .milliseconds(20)) }
-    for timer in timers { next = min(next, timer.at) }
+    for course in courses.indices { for timer in courses[course].timers { next = min(next, timer.at) } }
     if let blocked = blockedUntil { next = min(next, blocked) }
     if content != nil, let at = nextContentTimeout { next = min(next, at) }
     for channel in channels where !channel.isFree {
@@ -39,12 +39,12 @@ extension Peer {
       if let at = channel.nextPing { next = min(next, at) }
       if let at = channel.ackDeadline { next = min(next, at) }
       if let at = channel.nextRelease { next = min(next, at) }
-      if let at = channel.pendingAsk?.next, channel.speech == .proven { next = min(next, at) }
+      if let at = channel.nextAsk, channel.speech == .proven { next = min(next, at) }
       if let at = channel.congestion.silenceDeadline { next = min(next, at) }
       if channel.wantsHaves, channel.saidHave?.upperBound != window.newest || !channel.grown.isEmpty {
         next = min(next, channel.nextHave)
       }
-      if !channel.routes.isEmpty { next = min(next, channel.lastSent + Self.heartbeat) }
+      if channel.isRouted { next = min(next, channel.lastSent + Self.heartbeat) }
       if let at = silenceDeadline(channel) { next = min(next, at) }
     }
     return max(next, now)
@@ -60,16 +60,19 @@ extension Peer {
     if content != nil { contentTimeout() }
     extendWhileOrphaned()
     repair()
-    let due = timers.filter { $0.at <= now }
-    if !due.isEmpty {
-      timers.removeAll { $0.at <= now }
-      for timer in due.sorted(by: { ($0.at, $0.number) < ($1.at, $1.number) }) {
-        events.append(.timer(timer.number))
-      }
-    }
+    for course in courses.indices { ringTimers(of: course) }
     if now >= nextSecond { everySecond() }
     settle()
     finishLeaving()
+  }
+
+  private mutating func ringTimers(of course: Int) {
+    let due = courses[course].timers.filter { $0.at <= now }
+    guard !due.isEmpty else { return }
+    courses[course].timers.removeAll { $0.at <= now }
+    for timer in due.sorted(by: { ($0.at, $0.number) < ($1.at, $1.number) }) {
+      courses[course].events.append(.timer(timer.number))
+    }
   }
 
   private mutating func timeout(_ index: Int) {
@@ -90,7 +93,7 @@ extension Peer {
     if isDead(channels[index]) {
       let (address, peer) = (channels[index].address, channels[index].peer)
       lose(index, .silent)
-      if topology == nil, bootstrap.contains(address) { connect(to: peer) }
+      if courses.isEmpty, bootstrap.contains(address) { connect(to: peer) }
       return
     }
     if isUseless(channels[index]) {
@@ -100,7 +103,7 @@ extension Peer {
     }
     if let at = channels[index].nextHello, at <= now { repeatHello(index) }
     if let at = channels[index].ackDeadline, at <= now { sendAck(index) }
-    if let at = channels[index].pendingAsk?.next, at <= now { sendAsk(index) }
+    if let at = channels[index].nextAsk, at <= now { sendAsks(index) }
     guard channels[index].isOpen, channels[index].local == local else { return }
     if let at = channels[index].nextPing, at <= now {
       if channels[index].speech == .proven {
@@ -117,7 +120,7 @@ extension Peer {
     }
     if let at = channels[index].nextRelease, at <= now { pump(index) }
     announce(index)
-    var quiet = channels[index].routes.isEmpty ? Self.keepAliveInterval : Self.heartbeat
+    var quiet = channels[index].isRouted ? Self.heartbeat : Self.keepAliveInterval
     if channels[index].isPulled, now - channels[index].lastHeard >= .seconds(2) { quiet = .seconds(2) }
     if now - channels[index].lastSent >= quiet { send(index) { _ in } }
     if let at = silenceDeadline(channels[index]), now >= at { reportSilence(index) }
@@ -128,7 +131,7 @@ extension Peer {
     let peer = channels[index].peer
     lose(index, .unreachable)
     // Until the swarm is known, the link's addresses are all that there is.
-    if topology == nil, bootstrap.contains(address) { connect(to: peer) }
+    if courses.isEmpty, bootstrap.contains(address) { connect(to: peer) }
   }
 
   private func isDead(_ channel: Channel) -> Bool {
@@ -140,15 +143,15 @@ extension Peer {
 
   /// A channel that only served to learn what the swarm runs.
   private func isUseless(_ channel: Channel) -> Bool {
-    channel.speech == .proven && channel.claimed == nil && channel.purpose == nil && channel.pendingAsk == nil
-      && descriptor != nil && !channel.isPulled && now - channel.opened >= Self.idleLimit
+    channel.speech == .proven && !channel.isUsed && descriptor != nil && !channel.isPulled
+      && now - channel.opened >= Self.idleLimit
   }
 
   /// When a parent has been silent for longer than three chunk intervals and two round trips, or somebody whom chunks
   /// are pushed to has not answered.
   private func silenceDeadline(_ channel: Channel) -> Duration? {
     let trip = channel.congestion.roundTrip ?? .milliseconds(20)
-    guard !channel.feeds.isEmpty else {
+    guard channel.isFeeding else {
       guard channel.lastPush != nil, let since = channel.unansweredSince else { return nil }
       let limit = since + max(Self.shortestSilence, min(trip * 3, .seconds(1))) + Self.answerSlack
       return max(channel.silenceReported.map { $0 + Self.unansweredInterval } ?? limit, limit)
@@ -172,7 +175,7 @@ extension Peer {
     channels[index].silenceReported = now
     reassign(from: index, .timeout)
     let since = isStalled(channels[index]) ? channels[index].lastProgress : channels[index].lastHeard
-    events.append(.silence(channels[index].peer, for: now - since))
+    tell(.silence(channels[index].peer, for: now - since))
   }
 
   /// How much longer than its round trip an answer to pushes may take, and how often its absence is told.
@@ -202,7 +205,7 @@ extension Peer {
     for index in channels.indices where channels[index].isOpen {
       if let last = channels[index].lastPush, now - last >= Self.pushMemory { channels[index].lastPush = nil }
       if channels[index].isChild { channels[index].congestion.floorRate = floor }
-      if wants.contains(.linkSamples) { sample(index) }
+      sample(index)
       channels[index].lateSince = 0
       channels[index].hellos = 0
       channels[index].malformed = 0
@@ -212,19 +215,17 @@ extension Peer {
   }
 
   private mutating func sample(_ index: Int) {
-    let channel = channels[index]
-    guard channel.claimed != nil || channel.purpose != nil || channel.isServed else { return }
-    events.append(
-      .linkSample(
-        channel.peer,
-        LinkSample(
-          roundTrip: channel.congestion.roundTrip ?? .zero,
-          queuedBytes: Int(Double(channel.urgent.count + channel.queue.count) * usualDatagram),
-          rate: channel.congestion.rate,
-          loss: Double(channel.repairsFrom) / Double(max(channel.chunksFrom, 1)),
-          isStarved: channel.lateSince > 0
-        )
+    for course in courses.indices where courses[course].wants.contains(.linkSamples) {
+      let channel = channels[index]
+      guard channel.roles[course].isLink || channel.roles[course].isServed else { continue }
+      let sample = LinkSample(
+        roundTrip: channel.congestion.roundTrip ?? .zero,
+        queuedBytes: Int(Double(channel.urgent.count + channel.queue.count) * usualDatagram),
+        rate: channel.congestion.rate,
+        loss: Double(channel.repairsFrom) / Double(max(channel.chunksFrom, 1)),
+        isStarved: channel.lateSince > 0
       )
-    )
+      courses[course].events.append(.linkSample(channel.peer, sample))
+    }
   }
 }

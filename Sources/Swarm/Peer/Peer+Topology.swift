@@ -10,81 +10,95 @@ extension Peer {
   static let timerLimit = 256
 
   /// Runs what the descriptor names.
-  mutating func adopt(_ found: SwarmDescriptor) throws(ParameterError) {
-    guard topology == nil else { return }
+  mutating func adopt(_ found: SwarmDescriptor, signed: [UInt8]) throws(ParameterError) {
+    guard courses.isEmpty else { return }
     let made = try configuration.makeTopology(found.topology, found.parameters)
     descriptor = found
-    wants = type(of: made).manifest.wants
-    topology = made
+    courses = [Course(found, signed: signed, made, topologyRandom)]
     for index in channels.indices where !channels[index].isFree {
       channels[index].congestion.floorRate = liveFloor
       channels[index].nextHello = nil
     }
-    events.append(.start(configuration.role))
-    events.append(.capacity(ownCapacity))
+    tell(.start(configuration.role))
+    tell(.capacity(ownCapacity))
   }
 
-  /// Lets the topology hear what has happened, until nothing is left to say or it was enough for one turn.
+  /// Lets every topology hear of something.
+  mutating func tell(_ event: TopologyEvent) {
+    for course in courses.indices { courses[course].events.append(event) }
+  }
+
+  /// Lets those topologies hear of something that have to do with a channel.
+  mutating func tellLinked(_ index: Int, _ event: TopologyEvent) {
+    for course in courses.indices where channels[index].roles[course].isLink {
+      courses[course].events.append(event)
+    }
+  }
+
+  /// Lets the topologies hear what has happened, until nothing is left to say or it was enough for one turn.
   mutating func settle() {
-    flushBatches()
+    for course in courses.indices { flushBatches(of: course) }
     flushHints()
-    var count = 0
-    while count < Self.eventLimit, let event = events.removeFirst() {
-      count += 1
-      handle(event)
+    for course in courses.indices {
+      var count = 0
+      while count < Self.eventLimit, let event = courses[course].events.removeFirst() {
+        count += 1
+        handle(event, course)
+      }
     }
     flushRequests()
-    guard events.count > Self.waitingEventLimit else { return }
-    events.filter(\.isLasting)
-    guard events.count > Self.waitingEventLimit else { return }
-    events.removeAll()
+    for course in courses.indices where courses[course].events.count > Self.waitingEventLimit { thin(course) }
+  }
+
+  private mutating func thin(_ course: Int) {
+    courses[course].events.filter(\.isLasting)
+    guard courses[course].events.count > Self.waitingEventLimit else { return }
+    courses[course].events.removeAll()
     notices.append(.sentence("the topology drowns in what it causes itself; some of it was left out"))
   }
 
-  private mutating func flushBatches() {
-    guard topology != nil else { return }
-    if !arrivalBatch.isEmpty {
-      events.append(.chunks(arrivalBatch))
-      arrivalBatch.removeAll(keepingCapacity: true)
+  private mutating func flushBatches(of course: Int) {
+    if !courses[course].arrivals.isEmpty {
+      courses[course].events.append(.chunks(courses[course].arrivals))
+      courses[course].arrivals.removeAll(keepingCapacity: true)
     }
-    if !duplicateBatch.isEmpty {
-      events.append(.duplicates(duplicateBatch))
-      duplicateBatch.removeAll(keepingCapacity: true)
+    if !courses[course].duplicates.isEmpty {
+      courses[course].events.append(.duplicates(courses[course].duplicates))
+      courses[course].duplicates.removeAll(keepingCapacity: true)
     }
-    if !haveBatch.isEmpty {
-      events.append(.haves(haveBatch))
-      haveBatch.removeAll(keepingCapacity: true)
+    if !courses[course].haves.isEmpty {
+      courses[course].events.append(.haves(courses[course].haves))
+      courses[course].haves.removeAll(keepingCapacity: true)
     }
-    if !gapBatch.isEmpty {
-      events.append(.gaps(gapBatch))
-      gapBatch.removeAll(keepingCapacity: true)
+    if !courses[course].gaps.isEmpty {
+      courses[course].events.append(.gaps(courses[course].gaps))
+      courses[course].gaps.removeAll(keepingCapacity: true)
     }
-    if wants.contains(.windowMoved), toldWindow != window.state {
-      toldWindow = window.state
-      events.append(.windowMoved(window.state))
+    if courses[course].wants.contains(.windowMoved), courses[course].toldWindow != window.state {
+      courses[course].toldWindow = window.state
+      courses[course].events.append(.windowMoved(window.state))
     }
   }
 
-  private mutating func handle(_ event: TopologyEvent) {
-    guard topology != nil else { return }
+  private mutating func handle(_ event: TopologyEvent, _ course: Int) {
     var context = TopologyContext(
       now: now,
       me: me,
-      epoch: descriptor?.epoch ?? 0,
+      epoch: courses[course].descriptor.epoch,
       window: window.state,
       stream: StreamProperties(
         rate: copyRate,
         chunkSize: configuration.chunkLimit,
-        stripes: descriptor?.stripes ?? 1
+        stripes: courses[course].descriptor.stripes
       ),
       held: window.held.ranges,
-      random: topologyRandom,
+      random: courses[course].random,
       directory: directory
     )
-    topology?.handle(event, &context)
-    topologyRandom = context.random
-    for action in context.actions { perform(action) }
-    if case .inbound(let inbound) = event { answer(inbound) }
+    courses[course].topology.handle(event, &context)
+    courses[course].random = context.random
+    for action in context.actions { perform(action, course) }
+    if case .inbound(let inbound) = event { answer(inbound, course) }
   }
 
   private func channel(of peer: PeerRef) -> Int? {
@@ -92,16 +106,16 @@ extension Peer {
     return index
   }
 
-  private mutating func perform(_ action: TopologyAction) {
+  private mutating func perform(_ action: TopologyAction, _ course: Int) {
     switch action {
     case .connect(let peer, let purpose, let stripes, let from, let note):
-      ask(peer, purpose, stripes, from: from, note: note)
+      ask(peer, purpose, stripes, from: from, note: note, course)
     case .accept(let peer, let stripes, let note):
       guard let index = channel(of: peer) else { return }
       if channels[index].speech == .plain {
-        servePlain(index)
-      } else if let number = channels[index].verdict?.number {
-        channels[index].verdict = Extension.Answer(
+        servePlain(index, course)
+      } else if let number = channels[index].roles[course].verdict?.number {
+        channels[index].roles[course].verdict = Extension.Answer(
           number: number,
           isAccepted: true,
           stripes: stripes,
@@ -112,8 +126,8 @@ extension Peer {
       guard let index = channel(of: peer) else { return }
       if channels[index].speech == .plain {
         if !channels[index].weChoke { chokePlain(index) }
-      } else if let number = channels[index].verdict?.number {
-        channels[index].verdict = Extension.Answer(
+      } else if let number = channels[index].roles[course].verdict?.number {
+        channels[index].roles[course].verdict = Extension.Answer(
           number: number,
           isAccepted: false,
           stripes: stripes,
@@ -128,13 +142,13 @@ extension Peer {
     case .send(let peer, let bytes):
       guard let index = channel(of: peer), bytes.count <= TopologyContext.messageLimit else { return }
       var body: [UInt8] = []
-      body.appendInteger(descriptor?.epoch ?? 0)
+      body.appendInteger(courses[course].descriptor.epoch)
       body += bytes
       sendExtension(index, .message, body)
     case .setTimer(let number, let at):
-      timers.removeAll { $0.number == number }
-      if timers.count < Self.timerLimit { timers.append((number, at)) }
-    case .cancelTimer(let number): timers.removeAll { $0.number == number }
+      courses[course].timers.removeAll { $0.number == number }
+      if courses[course].timers.count < Self.timerLimit { courses[course].timers.append((number, at)) }
+    case .cancelTimer(let number): courses[course].timers.removeAll { $0.number == number }
     case .discover(let limit):
       notices.append(.discover(limit: limit))
       askForPeers()
@@ -148,10 +162,11 @@ extension Peer {
       cancel(chunks, from: index)
     case .route(let stripe, let peer, let from):
       guard let index = channel(of: peer), channels[index].speech == .proven else { return }
-      route(stripe, to: index, from: from)
+      route(stripe, to: index, from: from, in: course)
     case .push(let chunk, let peer, let note):
       // Whom no topology connected takes no pushes; neither does a plain peer.
-      guard let index = channel(of: peer), channels[index].speech == .proven, channels[index].isLink,
+      guard let index = channel(of: peer), channels[index].speech == .proven,
+        channels[index].roles[course].isLink,
         window.contains(chunk)
       else { return }
       channels[index].lastPush = now
@@ -159,28 +174,29 @@ extension Peer {
       pump(index)
     case .stop(let stripe, let peer):
       guard let index = channel(of: peer) else { return }
-      stop(stripe, index)
-    case .declareParent(let stripe, let peer, let depth): declareParent(stripe, peer, depth: depth)
+      stop(stripe, index, course)
+    case .declareParent(let stripe, let peer, let depth): declareParent(stripe, peer, depth: depth, course)
     case .ready: break
     @unknown default: break
     }
   }
 
-  private mutating func stop(_ stripe: Int, _ index: Int) {
-    endRoutes(to: index) { $0 == stripe }
-    guard channels[index].parentStripes.contains(stripe: stripe) else { return }
-    channels[index].parentStripes.subtract(StripeSet(stripe))
-    channels[index].feeds.removeAll { $0.stripe == stripe }
+  private mutating func stop(_ stripe: Int, _ index: Int, _ course: Int) {
+    endRoutes(to: index, in: course) { $0 == stripe }
+    guard channels[index].roles[course].parentStripes.contains(stripe: stripe) else { return }
+    channels[index].roles[course].parentStripes.subtract(StripeSet(stripe))
+    channels[index].roles[course].feeds.removeAll { $0.stripe == stripe }
     var body: [UInt8] = []
     body.appendInteger(StripeSet(stripe).rawValue)
     sendExtension(index, .stop, body)
   }
 
   /// Ends the routes of some stripes to a channel, and what of them waits to be sent.
-  mutating func endRoutes(to index: Int, _ isEnded: (_ stripe: Int) -> Bool) {
-    channels[index].routes.removeAll { isEnded($0.stripe) }
-    channels[index].queue.filter { [stripes = descriptor?.stripes ?? 1] queued in
-      !isEnded(Int(queued.chunk % UInt64(stripes)))
+  mutating func endRoutes(to index: Int, in course: Int, _ isEnded: (_ stripe: Int) -> Bool) {
+    guard course < courses.count else { return }
+    channels[index].roles[course].routes.removeAll { isEnded($0.stripe) }
+    channels[index].queue.filter { [stripes = courses[course].stripes] queued in
+      !isEnded(Int(queued.chunk % stripes))
     }
   }
 

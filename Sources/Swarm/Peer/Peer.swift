@@ -51,26 +51,15 @@ public struct Peer {
   var gate = Gate()
   var bootstrap: [Address] = []
   var descriptor: SwarmDescriptor?
-  var signedDescriptor: [UInt8] = []
   var speaksPlain = false
   var hasConnected = false
 
   // The topology and what it asked for.
-  var topology: (any Topology)?
-  var wants: WantedEvents = []
+  var courses: [Course] = []
+  /// For the topology that is made next.
   var topologyRandom: RandomSource
-  var events = Ring<TopologyEvent>()
-  var timers: [(number: UInt32, at: Duration)] = []
-  var parents: [(stripe: Int, peer: PeerRef, depth: Int)] = []
-  /// Whether it has ever declared a parent; if not, it pushes without.
-  var declaresParents = false
   /// Whether chunks came lately.
   var isFed = false
-  var toldWindow: WindowState?
-  var arrivalBatch: [ChunkArrival] = []
-  var duplicateBatch: [ChunkArrival] = []
-  var haveBatch: [Advertisement] = []
-  var gapBatch: [Gap] = []
   var lastAskNumber: UInt16 = 0
 
   // What is missing.
@@ -205,9 +194,8 @@ public struct Peer {
       try unsafe key.sign(statement: signed.span.bytes, into: &signature)
       signed += signature
     } catch { throw .integrity(error) }
-    signedDescriptor = signed
     do throws(ParameterError) {
-      try adopt(descriptor)
+      try adopt(descriptor, signed: signed)
     } catch { throw .topology(error) }
     settle()
   }
@@ -236,7 +224,7 @@ public struct Peer {
       directory[peer]?.hintedBy = nil
       return candidate(peer)
     }
-    events.append(.discovered(candidates))
+    tell(.discovered(candidates))
     settle()
   }
 
@@ -245,7 +233,7 @@ public struct Peer {
     self.now = now
     self.capacity = capacity
     upload.setCapacity(capacity, now: now)
-    if topology != nil { events.append(.capacity(ownCapacity)) }
+    tell(.capacity(ownCapacity))
     for index in channels.indices where channels[index].isOpen && channels[index].speech == .proven {
       sendHello(index)
     }
@@ -366,7 +354,7 @@ public struct Peer {
   mutating func finishLeaving() {
     guard let leaving, !hasLeft, isDrained || now - leaving >= Self.drainLimit else { return }
     // Only now: a topology that stops takes leave of the children.
-    events.append(.stop)
+    tell(.stop)
     settle()
     for index in channels.indices where !channels[index].isFree {
       sayGoodbye(index, redirect: [])
@@ -381,7 +369,7 @@ public struct Peer {
   private var isDrained: Bool {
     guard let lastChunk else { return true }
     return channels.allSatisfy { channel in
-      guard channel.isOpen, let from = channel.routes.map(\.from).min(), from <= lastChunk else {
+      guard channel.isOpen, let from = channel.firstRouted, from <= lastChunk else {
         return true
       }
       return channel.queue.isEmpty && channel.urgent.isEmpty
@@ -404,7 +392,7 @@ public struct Peer {
     }
     if configuration.role == .source {
       statistics.depth = 0
-    } else if let parent = parents.first {
+    } else if let parent = courses.first?.parents.first {
       statistics.depth = parent.depth
       statistics.parent = directory[parent.peer].map { $0.id?.description ?? $0.address.description }
     } else if let channel = channels.first(where: { $0.isPulled && $0.isOpen }) {
@@ -447,6 +435,6 @@ public struct Peer {
   var liveFloor: Double { Double(min(streamRate, capacity.upload)) * 2.5 / 8 }
 
   var depth: Int? {
-    configuration.role == .source ? 0 : parents.map(\.depth).max()
+    configuration.role == .source ? 0 : courses.first?.parents.map(\.depth).max()
   }
 }

@@ -8,11 +8,14 @@ extension Peer {
   func checkBounds() {
     precondition(channels.count <= Self.channelLimit, "channels")
     precondition(banned.count <= Self.bannedLimit, "banned addresses")
-    precondition(timers.count <= Self.timerLimit, "timers")
+    precondition(courses.count <= 2, "courses")
+    for course in courses {
+      precondition(course.timers.count <= Self.timerLimit, "timers")
+      precondition(course.parents.count <= 64, "parents")
+    }
     precondition(missing.count <= Self.missingLimit, "missing chunks")
     precondition(exchange.hints.count <= Exchange.hintLimit, "hints")
     precondition(directory.count <= Directory.limit, "known peers")
-    precondition(parents.count <= 64, "parents")
     precondition(numbers.count <= Self.channelLimit + Newcomers.limit, "channel numbers")
     precondition(window.held.count <= window.size, "the window")
     if let unified {
@@ -31,7 +34,7 @@ extension Peer {
       precondition(channel.flight.count <= 8192, "chunks under way")
       precondition(channel.available.ranges.count <= IntervalSet.limit, "ranges of another's chunks")
       precondition(channel.falseChunks < Channel.falseChunkLimit, "a liar is still here")
-      precondition(channel.routes.count <= 64, "routes")
+      for course in 0..<2 { precondition(channel.roles[course].routes.count <= 64, "routes") }
       precondition(
         channel.outstanding == missing.count { $0.source == index },
         "requests that were counted otherwise than made"
