@@ -33,6 +33,30 @@ struct Child {
   var ring: UInt64? { contact?.id.ring }
   /// Whether it can take children.
   var relays: Bool { slots > 0 }
+
+  /// Whether its siblings are told of it.
+  var isSibling: Bool { relays && !isPlain && suspicion == nil }
+
+  /// Takes over what it reports, and gives whether that is anything new.
+  mutating func take(_ report: Report) -> Bool {
+    // Nobody is sent below a peer that does not receive the stream itself.
+    let offers = report.standing == .attached && report.slots > 0 ? report.offers : []
+    let isKnown =
+      suspicion == nil && assigned == 0 && standing == report.standing && slots == Int(report.slots)
+      && capacity == report.capacity && size == max(report.size, 1) && height == report.height
+      && classes == report.classes && self.offers == offers
+    guard !isKnown else { return false }
+    suspicion = nil
+    assigned = 0
+    standing = report.standing
+    slots = Int(report.slots)
+    capacity = report.capacity
+    size = max(report.size, 1)
+    height = report.height
+    classes = report.classes
+    self.offers = offers
+    return true
+  }
 }
 
 /// A child that may be dead, and is pinged until it answers or is dropped.
@@ -330,18 +354,8 @@ extension Branch {
     }
     // Only a report shows that it is still a child: a peer that has left says other things.
     children[index].lastHeard = context.now
-    children[index].suspicion = nil
     children[index].reportSequence = report.sequence
-    children[index].standing = report.standing
-    children[index].slots = Int(report.slots)
-    children[index].capacity = report.capacity
-    children[index].classes = report.classes
-    children[index].size = max(report.size, 1)
-    children[index].height = report.height
-    children[index].assigned = 0
-    // Nobody is sent below a peer that does not receive the stream itself.
-    children[index].offers = report.standing == .attached && report.slots > 0 ? report.offers : []
-    news(&context)
+    if children[index].take(report) { news(&context) }
   }
 
   // MARK: Too many children, or too few

@@ -30,8 +30,8 @@ extension Branch {
     var peers: UInt32 = 0
     var sum = UInt32(clamping: slots(context))
     for child in children {
-      peers = peers.addingReportingOverflow(child.size).overflow ? .max : peers + child.size
-      sum = sum.addingReportingOverflow(child.capacity).overflow ? .max : sum + child.capacity
+      peers = peers.addingClamped(child.size)
+      sum = sum.addingClamped(child.capacity)
     }
     census.peers = peers
     census.slots = sum
@@ -74,8 +74,7 @@ extension Branch {
     }
     for child in children where child.suspicion == nil {
       for (number, count) in child.classes.prefix(Report.classLimit).enumerated() {
-        classes[number] =
-          classes[number].addingReportingOverflow(count).overflow ? .max : classes[number] + count
+        classes[number] = classes[number].addingClamped(count)
       }
     }
     return classes

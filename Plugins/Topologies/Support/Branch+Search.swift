@@ -337,7 +337,8 @@ extension Branch {
       abandonParent(isDead: false, &context)
       return
     }
-    let before = (depth, standing, path)
+    let before = (depth: depth, standing: standing)
+    let isSamePath = above.path == view.path
     above.viewSequence = view.sequence
     above.depth = view.depth
     above.path = view.path
@@ -359,9 +360,10 @@ extension Branch {
       pulseChanged = context.now
     }
     // Who stands below an orphan keeps its depth until the orphan has a place again.
-    if standing == .attached, before.0 != depth || before.1 != standing { declare(&context) }
+    let isSamePlace = before == (depth, standing)
+    if standing == .attached, !isSamePlace { declare(&context) }
     // At once, but what a parent says many times a second goes on to everybody below only every so often.
-    if before != (depth, standing, path) {
+    if !isSamePlace || !isSamePath {
       if context.now - lastTold >= shape.newsDelay { tell(&context) } else { news(&context) }
     }
     keepSpare(&context)

@@ -41,9 +41,7 @@ extension Branch {
     tidy(&context)
     keepSpare(&context)
     // What was lost on the way is told again.
-    lastReport = nil
-    for index in children.indices { children[index].lastView = nil }
-    tell(&context)
+    tell(&context, again: true)
   }
 
   /// Leaves a parent that cannot find one itself, or that the source no longer reaches.
@@ -114,23 +112,24 @@ extension Branch {
   // MARK: The spare link
 
   /// The grandparent, or else somebody who does not hang below us: the next sibling, the one further above, the source.
-  private func spareCandidates(_ context: inout TopologyContext) -> [PeerRef] {
-    guard let parent else { return [] }
-    var contacts = Array(parent.ancestors.prefix(1))
-    if !parent.siblings.isEmpty {
-      let first = parent.rank == View.unranked ? 0 : Int(parent.rank)
-      for step in 0..<parent.siblings.count {
-        contacts.append(parent.siblings[(first + step) % parent.siblings.count])
-      }
+  private func spareCandidate(_ context: TopologyContext) -> PeerRef? {
+    guard let parent else { return nil }
+    func peer(_ contact: Contact) -> PeerRef? {
+      guard contact.id != context.me.id, contact.id != parent.contact?.id else { return nil }
+      let peer = context.peer(for: contact)
+      let isFree =
+        peer != parent.peer && !spare.refused.contains(peer) && !shunned.contains(peer) && !hasChild(peer)
+      return isFree ? peer : nil
     }
-    contacts += parent.ancestors.dropFirst()
-    if let root { contacts.append(root) }
-    return contacts.filter { $0.id != context.me.id && $0.id != parent.contact?.id }
-      .map { context.peer(for: $0) }
-      .filter { peer in
-        !spare.refused.contains(peer) && !shunned.contains(peer) && parent.peer != peer
-          && !children.contains { $0.peer == peer }
-      }
+    if let above = parent.ancestors.first, let peer = peer(above) { return peer }
+    let first = parent.rank == View.unranked ? 0 : Int(parent.rank)
+    for step in parent.siblings.indices {
+      if let peer = peer(parent.siblings[(first + step) % parent.siblings.count]) { return peer }
+    }
+    for above in parent.ancestors.dropFirst() {
+      if let peer = peer(above) { return peer }
+    }
+    return root.flatMap(peer)
   }
 
   mutating func keepSpare(_ context: inout TopologyContext) {
@@ -140,7 +139,7 @@ extension Branch {
       if let silent = spare.asked { refuseSpare(silent) }
       spare.asked = nil
     }
-    guard let wanted = spareCandidates(&context).first else {
+    guard let wanted = spareCandidate(context) else {
       spare.refused = []
       return
     }
@@ -190,68 +189,99 @@ extension Branch {
     context.emit(.setTimer(Timer.news, at: context.now + shape.newsDelay))
   }
 
-  /// Tells parent and children what they have not heard yet.
-  mutating func tell(_ context: inout TopologyContext) {
+  /// Tells parent and children what they have not heard yet, or all of it.
+  mutating func tell(_ context: inout TopologyContext, again: Bool = false) {
     lastTold = context.now
     if let parent, !parent.isPlain {
-      var report = report(&context)
-      let sequence = report.sequence
-      report.sequence = 0
-      if report != lastReport {
+      var report = report(context)
+      if again || report != lastReport {
         lastReport = report
-        report.sequence = sequence
+        report.sequence = nextSequence()
         context.emit(.send(parent.peer, Message.report(report).encoded))
       }
     }
+    guard children.contains(where: { !$0.isPlain }) else { return }
+    let common = view
     for index in children.indices where !children[index].isPlain {
-      var view = view(for: index)
-      let sequence = view.sequence
-      view.sequence = 0
-      guard view != children[index].lastView else { continue }
+      var view = common
+      view.rank = rank(of: index)
+      guard again || view != children[index].lastView else { continue }
       children[index].lastView = view
-      view.sequence = sequence
+      view.sequence = nextSequence()
       context.emit(.send(children[index].peer, Message.view(view).encoded))
     }
   }
 
-  private mutating func nextSequence() -> UInt32 {
+  mutating func nextSequence() -> UInt32 {
     sequence &+= 1
     return sequence
   }
 
-  mutating func view(for index: Int) -> View {
+  /// What all children are told; each has a rank of its own.
+  private var view: View {
     var view = View(standing: standing, depth: depth, pulse: pulse, path: path)
-    view.sequence = nextSequence()
-    let relays = children.filter { $0.relays && !$0.isPlain && $0.suspicion == nil }
-      .prefix(View.siblingLimit)
-    view.siblings = relays.compactMap(\.contact)
-    if let rank = relays.firstIndex(where: { $0.peer == children[index].peer }) {
-      view.rank = UInt8(clamping: rank)
+    for child in children where child.isSibling {
+      guard view.siblings.count < View.siblingLimit else { break }
+      if let contact = child.contact { view.siblings.append(contact) }
     }
     view.census = census
     if let parent {
       view.refuges = Array(parent.siblings.prefix(View.refugeLimit))
-      view.ancestors = Array(
-        ([parent.contact].compactMap(\.self) + parent.ancestors).prefix(View.ancestorLimit)
-      )
+      if let above = parent.contact { view.ancestors.append(above) }
+      view.ancestors += parent.ancestors.prefix(View.ancestorLimit - view.ancestors.count)
       view.root = root
     }
     return view
   }
 
-  mutating func report(_ context: inout TopologyContext) -> Report {
-    var size: UInt32 = 1
-    var capacity = UInt32(clamping: slots(context))
-    var height: UInt16 = 0
-    var offers: [Offer] = []
+  private func rank(of index: Int) -> UInt8 {
+    guard children[index].isSibling else { return View.unranked }
+    let before = children[..<index].count { $0.isSibling }
+    return before < View.siblingLimit ? UInt8(before) : View.unranked
+  }
+
+  mutating func view(for index: Int) -> View {
+    var view = view
+    view.rank = rank(of: index)
+    view.sequence = nextSequence()
+    return view
+  }
+
+  /// What the parent is told; its sequence number comes when it is sent.
+  func report(_ context: TopologyContext) -> Report {
     let slots = slots(context)
     let isServing = standing == .attached && search == nil && slots > 0
-    if isServing {
-      let free = slots - children.count
-      if free > 0 {
-        offers.append(Offer(kind: .free, depth: 0, slots: UInt16(clamping: free), contact: context.me))
-      } else if let least = children.filter({ givesWay($0, context.now) }).map(\.slots).min() {
-        let number = children.count { $0.slots == least && givesWay($0, context.now) }
+    var report = Report(
+      standing: standing,
+      slots: UInt8(clamping: slots),
+      size: 1,
+      height: 0,
+      offers: isServing ? offers(slots, context) : []
+    )
+    report.capacity = UInt32(clamping: slots)
+    for child in children where child.suspicion == nil {
+      report.size = report.size.addingClamped(child.size)
+      report.capacity = report.capacity.addingClamped(child.capacity)
+      report.height = max(report.height, UInt16(clamping: Int(child.height) + 1))
+    }
+    if shape.trial != nil { report.classes = classes(context) }
+    return report
+  }
+
+  /// Where there is room, here and below: the shallowest, free ones before others; one place is kept for each other kind.
+  private func offers(_ slots: Int, _ context: TopologyContext) -> [Offer] {
+    var offers: [Offer] = []
+    let free = slots - children.count
+    if free > 0 {
+      offers.append(Offer(kind: .free, depth: 0, slots: UInt16(clamping: free), contact: context.me))
+    } else {
+      var least = Int.max
+      var number = 0
+      for child in children where child.slots <= least && givesWay(child, context.now) {
+        number = child.slots < least ? 1 : number + 1
+        least = child.slots
+      }
+      if number > 0 {
         offers.append(
           Offer(
             kind: least == 0 ? .occupied : .weak,
@@ -264,32 +294,24 @@ extension Branch {
       }
     }
     for child in children where child.suspicion == nil {
-      size = size.addingReportingOverflow(child.size).overflow ? .max : size + child.size
-      capacity = capacity.addingReportingOverflow(child.capacity).overflow ? .max : capacity + child.capacity
-      height = max(height, UInt16(clamping: Int(child.height) + 1))
-      guard isServing else { continue }
       for var offer in child.offers where offer.depth < .max && offer.slots > 0 {
         offer.depth += 1
-        offers.append(offer)
+        // Of one depth in the order in which they were told.
+        var place = offers.count
+        while place > 0, offers[place - 1].depth > offer.depth { place -= 1 }
+        offers.insert(offer, at: place)
       }
     }
-    // The shallowest, free ones before others; one place is kept for each other kind.
-    let sorted = offers.enumerated().sorted { left, right in
-      (left.element.depth, left.offset) < (right.element.depth, right.offset)
-    }.map(\.element)
-    let occupied = sorted.filter { $0.kind == .occupied }.prefix(1)
-    let weak = sorted.filter { $0.kind == .weak }.prefix(1)
-    let free = sorted.filter { $0.kind == .free }.prefix(Report.offerLimit - occupied.count - weak.count)
-    var report = Report(
-      sequence: nextSequence(),
-      standing: standing,
-      slots: UInt8(clamping: slots),
-      size: size,
-      height: height,
-      offers: Array(free) + Array(occupied) + Array(weak)
-    )
-    report.capacity = capacity
-    if shape.trial != nil { report.classes = classes(context) }
-    return report
+    let others = [Offer.Kind.occupied, .weak].compactMap { kind in offers.first { $0.kind == kind } }
+    offers.removeAll { $0.kind != .free }
+    return offers.prefix(Report.offerLimit - others.count) + others
+  }
+}
+
+extension UInt32 {
+  /// The sum, or the greatest number where that is too small for it.
+  func addingClamped(_ other: UInt32) -> UInt32 {
+    let (sum, isTooMuch) = addingReportingOverflow(other)
+    return isTooMuch ? .max : sum
   }
 }

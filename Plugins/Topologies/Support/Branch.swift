@@ -158,7 +158,11 @@ package struct Branch {
   /// The rings of the ancestors, the parent first.
   var path: [UInt64] {
     guard let parent, let ring = parent.ring else { return [] }
-    return Array(([ring] + parent.path).prefix(View.pathLimit))
+    var path: [UInt64] = []
+    path.reserveCapacity(min(parent.path.count + 1, View.pathLimit))
+    path.append(ring)
+    path += parent.path.prefix(View.pathLimit - 1)
+    return path
   }
 
   /// How many copies of the stream the upload carries.
@@ -313,7 +317,9 @@ package struct Branch {
     case .report(let report): reported(report, by: peer, &context)
     case .ping:
       guard parent?.peer == peer else { return }
-      context.emit(.send(peer, Message.report(report(&context)).encoded))
+      var report = report(context)
+      report.sequence = nextSequence()
+      context.emit(.send(peer, Message.report(report).encoded))
     case .move(let contacts):
       guard parent?.peer == peer, search == nil, mayMove(context.now) else { return }
       beginSearch(Search(moving: contacts.map { context.peer(for: $0) }), &context)

@@ -311,9 +311,7 @@ private struct Writer {
   var bytes: [UInt8] = []
 
   mutating func write<Integer: FixedWidthInteger & UnsignedInteger>(_ value: Integer) {
-    for shift in stride(from: Integer.bitWidth - 8, through: 0, by: -8) {
-      bytes.append(UInt8(truncatingIfNeeded: value >> Integer(shift)))
-    }
+    unsafe withUnsafeBytes(of: value.bigEndian) { unsafe bytes.append(contentsOf: $0) }
   }
 
   /// At most `limit` elements behind their number.

@@ -12,6 +12,9 @@
 
   @usableFromInline let words: InlineWords
 
+  /// An address whose tag, count and bytes stand in `words`, the rest being zeros.
+  init(words: InlineWords) { self.words = words }
+
   /// An address of `bytes`, or `nil` when there are more than ``capacity``.
   public init?(tag: UInt8, bytes: [UInt8]) {
     guard bytes.count <= Self.capacity else { return nil }
@@ -82,6 +85,18 @@
     self.second = second
     self.third = third
     self.fourth = fourth
+  }
+
+  /// At most 32 bytes of `bytes` that begin at `offset`, and zeros behind them.
+  init(_ bytes: [UInt8], at offset: Int, count: Int) {
+    func word(_ first: Int) -> UInt64 {
+      var word: UInt64 = 0
+      for index in first..<first + 8 {
+        word = word << 8 | (index < count ? UInt64(bytes[offset + index]) : 0)
+      }
+      return word
+    }
+    self.init(word(0), word(8), word(16), word(24))
   }
 
   @inlinable

@@ -22,9 +22,7 @@
   /// An id of 32 bytes, or `nil` when `bytes` has another length.
   public init?(_ bytes: [UInt8]) {
     guard bytes.count == 32 else { return nil }
-    var words = InlineWords()
-    for (index, byte) in bytes.enumerated() { words.setByte(index, byte) }
-    self.words = words
+    words = InlineWords(bytes, at: 0, count: 32)
   }
 
   public var bytes: [UInt8] { (0..<32).map(words.byte) }
@@ -48,13 +46,14 @@ extension PeerID: CustomStringConvertible {
 }
 
 /// A peer as it can be told to another host: who it is, and where.
-public struct Contact: Hashable, Sendable {
+@frozen public struct Contact: Hashable, Sendable, BitwiseCopyable {
   /// The greatest size of an encoded contact, in bytes.
   public static let encodedLimit = 32 + 1 + 1 + Address.capacity
 
   public var id: PeerID
   public var address: Address
 
+  @inlinable
   public init(id: PeerID, address: Address) {
     self.id = id
     self.address = address
@@ -62,26 +61,25 @@ public struct Contact: Hashable, Sendable {
 
   /// Appends id (32), tag (1), count (1) and the bytes of the address.
   public func encode(into bytes: inout [UInt8]) {
-    bytes += id.bytes
-    bytes.append(address.tag)
-    bytes.append(UInt8(address.count))
-    bytes += address.bytes
+    for index in 0..<32 { bytes.append(id.words.byte(index)) }
+    // An address keeps its tag and its count before its bytes.
+    for index in 0..<address.count + 2 { bytes.append(address.words.byte(index)) }
   }
 
   /// Reads a contact at `offset` and moves `offset` behind it; `nil` when the bytes are none.
   public static func decode(_ bytes: [UInt8], at offset: inout Int) -> Contact? {
     guard offset >= 0, bytes.count - offset >= 34 else { return nil }
     let count = Int(bytes[offset + 33])
-    guard bytes.count - offset - 34 >= count, let id = PeerID(Array(bytes[offset..<offset + 32])),
-      let address = Address(tag: bytes[offset + 32], bytes: Array(bytes[offset + 34..<offset + 34 + count]))
-    else { return nil }
+    guard bytes.count - offset - 34 >= count, count <= Address.capacity else { return nil }
+    let id = PeerID(InlineWords(bytes, at: offset, count: 32))
+    let address = Address(words: InlineWords(bytes, at: offset + 32, count: count + 2))
     offset += 34 + count
     return Contact(id: id, address: address)
   }
 }
 
 /// What a peer can carry.
-public struct Capacity: Hashable, Sendable {
+@frozen public struct Capacity: Hashable, Sendable {
   /// Upload in bits per second that the peer gives to this swarm; 0 for one that does not relay.
   public var upload: UInt64
   /// Download in bits per second; 0 when unknown.
@@ -91,6 +89,7 @@ public struct Capacity: Hashable, Sendable {
   /// How long it has taken part.
   public var uptime: Duration
 
+  @inlinable
   public init(upload: UInt64, download: UInt64 = 0, isReachable: Bool = true, uptime: Duration = .zero) {
     self.upload = upload
     self.download = download

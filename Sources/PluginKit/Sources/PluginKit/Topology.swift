@@ -13,7 +13,7 @@ public protocol Topology: SendableMetatype {
 }
 
 /// The part that a peer plays.
-public enum Role: Hashable, Sendable {
+@frozen public enum Role: Hashable, Sendable {
   /// It makes the stream.
   case source
   /// It watches and relays.
@@ -347,7 +347,7 @@ public enum TopologyAction: Hashable, Sendable {
 }
 
 /// The stream that the swarm carries, as its descriptor says.
-public struct StreamProperties: Hashable, Sendable {
+@frozen public struct StreamProperties: Hashable, Sendable {
   /// Bits per second that one copy takes on the wire: the payload and what proves it.
   public var rate: UInt64
   /// Bytes in a chunk; the most where they vary in length.
@@ -355,6 +355,7 @@ public struct StreamProperties: Hashable, Sendable {
   /// How many stripes; chunk `c` belongs to stripe `c mod stripes`.
   public var stripes: Int
 
+  @inlinable
   public init(rate: UInt64, chunkSize: Int, stripes: Int) {
     self.rate = rate
     self.chunkSize = chunkSize
@@ -362,6 +363,7 @@ public struct StreamProperties: Hashable, Sendable {
   }
 
   /// How many times the whole stream fits into `upload`, in bits per second.
+  @inlinable
   public func copies(in upload: UInt64) -> Int { rate == 0 ? 0 : Int(clamping: upload / rate) }
 }
 
