@@ -128,7 +128,7 @@ extension ChunkWorld {
     guard ask.number > peers[index].links[link].answered else { return }
     peers[index].links[link].answered = ask.number
     if opens { spend(index, WireCost.opening / 2) }
-    guard topologies[index] != nil else {
+    guard peers[index].state == .running else {
       let refusal = Letter.Answer(number: ask.number, isAccepted: false, stripes: ask.stripes)
       send(index, link, .answer(refusal), WireCost.answer, isRepeated: true)
       return
@@ -255,6 +255,7 @@ extension ChunkWorld {
     measurement.controlBytes += UInt64((now - side.opened) / 1_000_000) * UInt64(WireCost.pings) / 2000
     dropRoutes(index, link) { _ in true }
     forgetQueue(index, link)
+    peers[index].dropTurn(link)
     setListening(index, link, false)
     reassign(index, from: link, because: .linkDown)
     peers[index].parents.removeAll { $0.peer == side.peer }
@@ -297,8 +298,8 @@ extension ChunkWorld {
 
   mutating func read(_ event: ChunkEvent) {
     let index = Int(event.to)
-    let letter = letters[Int(event.first)]
-    letters[Int(event.first)] = .none
+    var letter = Letter.none
+    swap(&letter, &letters[Int(event.first)])
     freeLetters.append(event.first)
     guard peers[index].state == .running else { return }
     switch letter {

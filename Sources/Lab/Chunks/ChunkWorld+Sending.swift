@@ -67,21 +67,23 @@ extension ChunkWorld {
       extra = makeExtra(ChunkExtra(note: note, cause: cause, isSampled: isSampled))
     }
     let entry = WaitingChunk(chunk: chunk, extra: extra, since: now)
+    if isIdle(index) {
+      transmit(index, link, entry)
+      return
+    }
     if cause == .requested || cause == .repaired {
       waiting.append(entry, to: &peers[index].links[link].urgent)
     } else {
       waiting.append(entry, to: &peers[index].links[link].queue)
     }
     peers[index].links[link].waiting += 1
-    if !peers[index].links[link].hasTurn {
-      peers[index].links[link].hasTurn = true
-      if peers[index].links[link].routeCount > 0 {
-        peers[index].childTurns.append(UInt16(link))
-      } else {
-        peers[index].otherTurns.append(UInt16(link))
-      }
-    }
+    peers[index].takeTurn(link)
     startSending(index)
+  }
+
+  /// Whether what is to be sent can go at once.
+  private func isIdle(_ index: Int) -> Bool {
+    !peers[index].isWakeSet && peers[index].uploadFree <= now && peers[index].hasNoTurns
   }
 
   private mutating func makeExtra(_ extra: ChunkExtra) -> UInt32 {
@@ -166,13 +168,13 @@ extension ChunkWorld {
 
   /// Lets the links send in turn for as long as the upload is free.
   private mutating func sendNext(_ index: Int) {
-    while let link = nextTurn(index) {
+    while let link = peers[index].nextTurn() {
       guard
         let entry = waiting.removeFirst(&peers[index].links[link].urgent)
           ?? waiting.removeFirst(&peers[index].links[link].queue)
       else { return }
       peers[index].links[link].waiting -= 1
-      giveTurn(index, link)
+      if peers[index].links[link].waiting > 0 { peers[index].takeTurn(link) }
       // Live data is never sent late.
       if now - entry.since >= peers[index].patience || !view.has(index, entry.chunk) {
         release(entry)
@@ -181,7 +183,7 @@ extension ChunkWorld {
       }
       transmit(index, link, entry)
       guard peers[index].uploadFree > now else { continue }
-      if !peers[index].childTurns.isEmpty || !peers[index].otherTurns.isEmpty { wake(index) }
+      if !peers[index].hasNoTurns { wake(index) }
       return
     }
   }
@@ -190,33 +192,6 @@ extension ChunkWorld {
     measurement.overflowed += 1
     peers[index].links[link].lateSince += 1
     mark(Int(peers[index].links[link].peer), chunk, .queue)
-  }
-
-  /// The link whose turn it is: children first, then those who only repair from us.
-  private mutating func nextTurn(_ index: Int) -> Int? {
-    while !peers[index].childTurns.isEmpty {
-      let link = Int(peers[index].childTurns.removeFirst())
-      if peers[index].links[link].waiting > 0 { return link }
-      peers[index].links[link].hasTurn = false
-    }
-    while !peers[index].otherTurns.isEmpty {
-      let link = Int(peers[index].otherTurns.removeFirst())
-      if peers[index].links[link].waiting > 0 { return link }
-      peers[index].links[link].hasTurn = false
-    }
-    return nil
-  }
-
-  private mutating func giveTurn(_ index: Int, _ link: Int) {
-    guard peers[index].links[link].waiting > 0 else {
-      peers[index].links[link].hasTurn = false
-      return
-    }
-    if peers[index].links[link].routeCount > 0 {
-      peers[index].childTurns.append(UInt16(link))
-    } else {
-      peers[index].otherTurns.append(UInt16(link))
-    }
   }
 
   private mutating func transmit(_ index: Int, _ link: Int, _ entry: WaitingChunk) {

@@ -4,7 +4,7 @@ import PluginKit
 extension ChunkWorld {
   /// Tells a peer's topology what happened; what that causes at the same peer is told after it.
   mutating func tell(_ index: Int, _ event: TopologyEvent) {
-    guard topologies[index] != nil else { return }
+    guard peers[index].state == .running else { return }
     guard !isTelling else {
       if backlog.count < Self.backlogLimit { backlog.append(event) }
       return

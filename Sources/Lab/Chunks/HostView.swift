@@ -4,7 +4,7 @@ import PluginKit
 ///
 /// Each peer has a ring of bits for the chunks that it holds, and numbers the others in its own way, so that a number
 /// which leaks into a message means nothing elsewhere.
-final class HostView: PeerDirectory, HeldChunks {
+@safe final class HostView: PeerDirectory, HeldChunks {
   /// The most contacts that exist nowhere and are remembered; later ones take the places of earlier ones.
   static let strangerLimit = 4096
   private static let firstStranger: UInt32 = 1 << 24
@@ -17,10 +17,10 @@ final class HostView: PeerDirectory, HeldChunks {
   let entryDistance: UInt32
   private let seed: UInt64
   private let count: Int
-  private let words: Int
+  /// Of each peer a row of words: the newest chunk that it holds, and a ring of bits.
+  private let stride: Int
   private let capacity: UInt32
-  private var bits: [UInt64]
-  private var newest: [UInt32]
+  private let rows: UnsafeMutablePointer<UInt64>
   private var strangers: [Contact] = []
   private var nextStranger = 0
 
@@ -31,11 +31,13 @@ final class HostView: PeerDirectory, HeldChunks {
     self.count = count
     self.size = size
     self.entryDistance = entryDistance
-    words = Int((max(size, span) + 63) / 64)
-    capacity = UInt32(words * 64)
-    bits = [UInt64](repeating: 0, count: words * count)
-    newest = [UInt32](repeating: 0, count: count)
+    stride = 1 + Int((max(size, span) + 63) / 64)
+    capacity = UInt32((stride - 1) * 64)
+    unsafe rows = .allocate(capacity: stride * count)
+    unsafe rows.initialize(repeating: 0, count: stride * count)
   }
+
+  deinit { unsafe rows.deallocate() }
 
   // MARK: Who is who
 
@@ -83,11 +85,21 @@ final class HostView: PeerDirectory, HeldChunks {
   // MARK: What is held
 
   /// The newest chunk that a peer holds; 0 for none.
-  func newest(_ peer: Int) -> UInt32 { newest[peer] }
+  func newest(_ peer: Int) -> UInt32 {
+    precondition(peer < count)
+    return unsafe UInt32(truncatingIfNeeded: rows[peer * stride])
+  }
+
+  /// The row of a peer, and where a chunk stands in it.
+  private func place(_ peer: Int, _ chunk: UInt32) -> (word: Int, bit: UInt64) {
+    precondition(peer < count)
+    let place = Int(chunk % capacity)
+    return (peer * stride + 1 + place >> 6, 1 << UInt64(place & 63))
+  }
 
   /// The oldest chunk that a peer may still hold.
   func first(_ peer: Int) -> UInt32 {
-    let newest = newest[peer]
+    let newest = newest(peer)
     return newest >= size ? newest - size + 1 : 0
   }
 
@@ -95,36 +107,35 @@ final class HostView: PeerDirectory, HeldChunks {
 
   /// Whether a chunk came, though it may have left the window; good for as long as anybody asks.
   func isHere(_ peer: Int, _ chunk: UInt32) -> Bool {
-    let newest = newest[peer]
+    let newest = newest(peer)
     guard chunk > 0, chunk <= newest, newest - chunk < capacity else { return false }
-    let place = chunk % capacity
-    return bits[peer * words + Int(place >> 6)] & 1 << UInt64(place & 63) != 0
+    let place = place(peer, chunk)
+    return unsafe rows[place.word] & place.bit != 0
   }
 
   /// Takes in a chunk that is not older than the window.
   func store(_ peer: Int, _ chunk: UInt32) {
-    let base = peer * words
-    let before = newest[peer]
+    let before = newest(peer)
     if chunk > before {
       if chunk - before >= capacity {
-        for word in base..<base + words { bits[word] = 0 }
+        for word in 1..<stride { unsafe rows[peer * stride + word] = 0 }
       } else {
         var skipped = before + 1
         while skipped < chunk {
-          let place = skipped % capacity
-          bits[base + Int(place >> 6)] &= ~(1 << UInt64(place & 63))
+          let place = place(peer, skipped)
+          unsafe rows[place.word] &= ~place.bit
           skipped += 1
         }
       }
-      newest[peer] = chunk
+      unsafe rows[peer * stride] = UInt64(chunk)
     }
-    let place = chunk % capacity
-    bits[base + Int(place >> 6)] |= 1 << UInt64(place & 63)
+    let place = place(peer, chunk)
+    unsafe rows[place.word] |= place.bit
   }
 
   /// The newest chunk held at which a decoder can begin; 0 for none.
   func newestEntry(_ peer: Int) -> UInt32 {
-    let newest = newest[peer]
+    let newest = newest(peer)
     guard newest > 0 else { return 0 }
     var entry = newest - (newest - 1) % entryDistance
     let first = max(first(peer), 1)
@@ -144,7 +155,7 @@ final class HostView: PeerDirectory, HeldChunks {
   }
 
   func window(_ peer: Int) -> WindowState {
-    let newest = newest[peer]
+    let newest = newest(peer)
     let entry = newestEntry(peer)
     return WindowState(
       first: UInt64(first(peer)),
@@ -157,7 +168,7 @@ final class HostView: PeerDirectory, HeldChunks {
   func has(_ chunk: UInt64) -> Bool { chunk <= UInt64(UInt32.max) && has(host, UInt32(chunk)) }
 
   var held: [ClosedRange<UInt64>] {
-    let newest = newest[host]
+    let newest = newest(host)
     var ranges: [ClosedRange<UInt64>] = []
     var chunk = max(first(host), 1)
     while chunk <= newest {
