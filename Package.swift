@@ -94,7 +94,7 @@ let package = Package(
       resources: [.embedInCode("Scenarios/Files")],
       swiftSettings: swiftSettings
     ),
-    module("Emulator", [pluginKit, "Lab", "Net"]),
+    module("Emulator", [pluginKit, "CSockets", "JSON5", "Lab", "Net"]),
     .executableTarget(
       name: "NetworkEmulator",
       dependencies: [pluginKit, "Emulator", "Lab"],
@@ -106,7 +106,7 @@ let package = Package(
       name: "freshet",
       dependencies: [
         pluginKit, "JSON5", "Lab", "Node", "Text", "Swarm", "Wire", "Integrity", "MediaIO", "Inspect",
-        "Capture", "Net",
+        "Capture", "Net", "Emulator",
       ],
       swiftSettings: swiftSettings
     ),

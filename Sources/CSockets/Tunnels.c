@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -24,27 +25,42 @@ static int attach_tunnel(const char *name) {
   return status;
 }
 
-int freshet_tunnel_open(const char *name, const char *space) {
+int freshet_memory_file(void) {
+  int file = memfd_create("freshet", MFD_CLOEXEC);
+  return file < 0 ? -errno : file;
+}
+
+int freshet_space_enter(const char *space) {
   char path[PATH_MAX];
-  if (strlen(name) >= IFNAMSIZ || strchr(space, '/') != NULL) return -EINVAL;
+  if (strchr(space, '/') != NULL) return -EINVAL;
   if (snprintf(path, sizeof path, "/run/netns/%s", space) >= (int)sizeof path) return -ENAMETOOLONG;
   int there = open(path, O_RDONLY | O_CLOEXEC);
   if (there < 0) return -errno;
   int here = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-  int result = here < 0 ? -errno : 0;
-  // The device belongs to the namespace in which /dev/net/tun is opened.
-  if (result == 0 && setns(there, CLONE_NEWNET) < 0) result = -errno;
-  if (result == 0) {
-    result = attach_tunnel(name);
-    if (setns(here, CLONE_NEWNET) < 0) {
-      int status = -errno;
-      if (result >= 0) close(result);
-      result = status;
-    }
+  int result = here < 0 ? -errno : here;
+  if (here >= 0 && setns(there, CLONE_NEWNET) < 0) {
+    result = -errno;
+    close(here);
   }
-  if (here >= 0) close(here);
   close(there);
   return result;
+}
+
+int freshet_space_leave(int here) {
+  int result = setns(here, CLONE_NEWNET) < 0 ? -errno : 0;
+  close(here);
+  return result;
+}
+
+int freshet_tunnel_open(const char *name, const char *space) {
+  if (strlen(name) >= IFNAMSIZ) return -EINVAL;
+  // The device belongs to the namespace in which /dev/net/tun is opened.
+  int here = freshet_space_enter(space);
+  if (here < 0) return here;
+  int result = attach_tunnel(name);
+  int status = freshet_space_leave(here);
+  if (status < 0 && result >= 0) close(result);
+  return status < 0 ? status : result;
 }
 
 int freshet_tunnel_read(int descriptor, void *packet, size_t limit) {

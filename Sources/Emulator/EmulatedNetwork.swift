@@ -47,6 +47,8 @@ package struct EmulatedNetwork {
   private let path: Path
   private var random: RandomSource
   private var hosts: [Address: Int] = [:]
+  /// In bits per second, by host; 0 where sending takes no time.
+  private var lineRates: [UInt64] = []
   /// One row for each sender.
   private var links: [[SimulatedLink]] = []
   private var transits = EventQueue<Transit>()
@@ -69,6 +71,7 @@ package struct EmulatedNetwork {
     precondition(number < Self.hostLimit, "a network has at most \(Self.hostLimit) hosts")
     for address in addresses { hosts[address.with(port: 0)] = number }
     for sender in links.indices { links[sender].append(SimulatedLink(path, seed: random.next())) }
+    lineRates.append(0)
     links.append((0...number).map { _ in SimulatedLink(path, seed: random.next()) })
     return number
   }
@@ -78,6 +81,12 @@ package struct EmulatedNetwork {
     get { links[from][to].path }
     set { links[from][to].path = newValue }
   }
+
+  /// Lets the bits of each packet that a host sends take their time on its line, in bits per second; 0: none.
+  ///
+  /// A packet does not wait here for the one before: somebody else sees to it that no more come than the line carries,
+  /// like a token bucket, out of which a packet comes whole when its first bit may go.
+  package mutating func setLineRate(_ rate: UInt64, of host: Int) { lineRates[host] = rate }
 
   /// When the next packet leaves the network.
   package var nextTimeout: Duration? { transits.nextTime }
@@ -91,8 +100,10 @@ package struct EmulatedNetwork {
       return
     }
     let (lost, overflowed) = (links[from][to].lost, links[from][to].overflowed)
+    let rate = lineRates[from]
+    let sent = rate == 0 ? now : now + .nanoseconds(Int64(UInt64(packet.count) * 8_000_000_000 / rate))
     let (first, second) = links[from][to]
-      .send(byteCount: max(0, packet.count - SimulatedLink.headers), now: now)
+      .send(byteCount: max(0, packet.count - SimulatedLink.headers), now: sent)
     counters.lost += links[from][to].lost - lost
     counters.overflowed += links[from][to].overflowed - overflowed
     for arrival in [first, second] {

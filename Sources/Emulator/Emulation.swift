@@ -21,7 +21,8 @@ package struct Emulation: ~Copyable {
   /// So many packets are taken from a device before what is due is delivered.
   private static let batch = 32
 
-  private var network: EmulatedNetwork
+  /// The network that it carries packets through; another one forgets what is on its way.
+  package var network: EmulatedNetwork
   package var counters: EmulatedNetwork.Counters { network.counters }
   /// How much later than they should packets left the network.
   ///
@@ -30,7 +31,9 @@ package struct Emulation: ~Copyable {
   package private(set) var lateness = TimeHistogram()
   /// Packets that a namespace did not take.
   package private(set) var refused: UInt64 = 0
-  private let clock: Clock
+  /// Sees each packet as its host sends it.
+  package var observer: ((_ packet: Span<UInt8>, _ from: Int) -> Void)?
+  package let clock: Clock
   private var loop: EventLoop
   private let devices: [TunnelDevice]
 
@@ -60,24 +63,32 @@ package struct Emulation: ~Copyable {
   }
 
   /// Carries packets until SIGINT or SIGTERM comes.
-  package mutating func run() throws(NetError) {
+  package mutating func run() throws(NetError) { _ = try run(until: nil) }
+
+  /// Carries packets until the clock shows a time, or SIGINT or SIGTERM comes.
+  ///
+  /// - Returns: whether a signal came.
+  package mutating func run(until end: Duration?) throws(NetError) -> Bool {
     var buffer = [UInt8](repeating: 0, count: EmulatedNetwork.packetLimit)
-    while true {
-      for event in try loop.wait(until: network.nextTimeout) {
+    while end.map({ clock.now < $0 }) ?? true {
+      let times = [network.nextTimeout, end]
+      for event in try loop.wait(until: times.compactMap(\.self).min()) {
         switch event {
-        case .signal: return
+        case .signal: return true
         case .ready(let token, _): takeIn(from: Int(token), by: &buffer)
         case .woken: break
         }
       }
       deliver()
     }
+    return false
   }
 
   private mutating func takeIn(from host: Int, by buffer: inout [UInt8]) {
     for _ in 0..<Self.batch {
       var span = buffer.mutableSpan
       guard let count = devices[host].read(into: &span) else { return }
+      observer?(buffer.span.extracting(0..<count), host)
       network.receive(buffer.span.extracting(0..<count), from: host, now: clock.now)
     }
   }

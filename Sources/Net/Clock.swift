@@ -3,7 +3,8 @@ internal import Glibc
 
 /// The time since a host began, and the time of day.
 package struct Clock: Sendable {
-  private let origin: Int64
+  /// Nanoseconds of the system's monotonic clock, which all processes share, at the clock's zero.
+  package let origin: Int64
 
   /// Begins now.
   package init() { origin = freshet_monotonic() }

@@ -21,13 +21,14 @@ package struct Broadcast {
 
   private let settings: BroadcastSettings
   private let host: Host
-  private let source: MediaSource
+  private let source: any ChunkSource
   private let feed: SourceFeed
   private let key: StreamKey
   private let authority: CertificateAuthority?
   private var nextReport: Duration = .zero
   private var hasEnded = false
   private var outlet: Outlet
+  private let chunkTimes: ChunkTimes?
 
   /// Broadcasts until the input is over, the time is over, or a signal comes.
   ///
@@ -65,16 +66,21 @@ package struct Broadcast {
       settings.node.transport
     )
     host = try Host(settings.node, socket, clock: clock)
-    source = MediaSource(
-      settings.input,
-      options: MediaSource.Options(
-        chunkSize: settings.longestChunk,
-        isVariable: settings.chunkSize == WireFormat.variableChunkSize,
-        loops: settings.loops
+    let isVariable = settings.chunkSize == WireFormat.variableChunkSize
+    source =
+      settings.input.hasPrefix(NullSource.prefix)
+      ? NullSource(settings.input, chunkSize: settings.longestChunk, isVariable: isVariable)
+      : MediaSource(
+        settings.input,
+        options: MediaSource.Options(
+          chunkSize: settings.longestChunk,
+          isVariable: isVariable,
+          loops: settings.loops
+        )
       )
-    )
     feed = SourceFeed(source, waker: host.waker)
     outlet = try Outlet(settings.archive.map { [.archive($0)] } ?? [], host.waker)
+    chunkTimes = try host.chunkTimes(settings.node)
   }
 
   /// The authority of a stream for members only.
@@ -209,6 +215,7 @@ package struct Broadcast {
     configuration.datagramLimit = Sockets.datagramLimit(settings.node.transport, host.carrier.address)
     configuration.clockOffset = host.unixOrigin
     configuration.beginsEntry = TransportStream.beginsEntry
+    configuration.patience = settings.node.patience ?? configuration.patience
     configuration.makeTopology = settings.node.makeTopology
     try host.add(configuration, bootstrap: [])
   }
@@ -233,6 +240,7 @@ package struct Broadcast {
       let now = host.clock.now
       if now >= nextReport {
         report(.statistics(host.statistics()))
+        try chunkTimes?.flush()
         for warning in host.takeWarnings() { report(.warning(warning)) }
         nextReport = max(nextReport + .seconds(1), now)
       }
@@ -247,6 +255,7 @@ package struct Broadcast {
       if let deadline, host.endpoint.peers[0].hasLeft || now >= deadline { break }
       if host.interruptions > 1 { break }
     }
+    try chunkTimes?.flush()
     if let failure { throw failure }
   }
 
@@ -254,12 +263,14 @@ package struct Broadcast {
     do throws(SwarmError) {
       let bytes = unsafe chunk.bytes.span.bytes
       outlet.write(bytes, isEntry: chunk.isEntry)
+      let now = host.clock.now
+      chunkTimes?.add(chunk.number, here: now, out: now, isEntry: chunk.isEntry)
       try host.endpoint.peers[0].publish(
         chunk: chunk.number,
         payload: bytes,
         isEntry: chunk.isEntry,
         isLast: chunk.isLast,
-        now: host.clock.now
+        now: now
       )
     } catch {
       throw .swarm(error)

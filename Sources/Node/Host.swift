@@ -29,8 +29,6 @@ final class Host {
   private var firstChunk: Duration?
   /// How long the process had existed when the clock began.
   private let age: Duration
-  /// The monotonic clock's nanoseconds at the clock's zero.
-  private let origin: Int64
   /// Unix time at the clock's zero.
   let unixOrigin: Duration
 
@@ -38,7 +36,6 @@ final class Host {
     self.clock = clock
     let now = clock.now
     age = (Clock.processAge ?? .zero) - now
-    origin = monotonicNow() &- now.nanoseconds
     unixOrigin = clock.unixOrigin
     loop = try NodeError.net { () throws(NetError) in try EventLoop(clock: clock) }
     finder = Finder(settings.discovery, seed: Clock.unixNanoseconds, waker: loop.waker)
@@ -158,6 +155,12 @@ final class Host {
     return statistics
   }
 
+  /// The file for the times of chunks, if there is to be one.
+  func chunkTimes(_ settings: NodeSettings) throws(NodeError) -> ChunkTimes? {
+    guard let path = settings.chunkTimes else { return nil }
+    return try ChunkTimes(path, origin: clock.origin)
+  }
+
   /// Begins to leave.
   func leave() {
     noteStanding(isFinal: true)
@@ -197,7 +200,7 @@ final class Host {
 
   /// Milliseconds from the process's start to a time of the monotonic clock in nanoseconds.
   func sinceStart(monotonic: Int64) -> Double {
-    (Duration.nanoseconds(monotonic &- origin) + age).milliseconds
+    (Duration.nanoseconds(monotonic &- clock.origin) + age).milliseconds
   }
 
   private func watchOutput() throws(NodeError) {

@@ -15,6 +15,7 @@ package struct Join {
   private let settings: JoinSettings
   private let host: Host
   private var outlet: Outlet
+  private let chunkTimes: ChunkTimes?
   private let bootstrap: [Address]
   private var nextReport: Duration = .zero
   private var nextCheck: Duration = .zero
@@ -47,6 +48,7 @@ package struct Join {
     self.host = host
     self.bootstrap = try Sockets.reachable(bootstrap, from: host.carrier)
     outlet = try Outlet(settings.outputs, host.waker)
+    chunkTimes = try host.chunkTimes(settings.node)
   }
 
   private func start(_ report: (NodeEvent) -> Void) throws(NodeError) {
@@ -78,6 +80,7 @@ package struct Join {
     configuration.datagramLimit = Sockets.datagramLimit(settings.node.transport, bound)
     configuration.clockOffset = host.unixOrigin
     configuration.beginsEntry = TransportStream.beginsEntry
+    configuration.patience = settings.node.patience ?? configuration.patience
     configuration.makeTopology = settings.node.makeTopology
     try host.add(configuration, bootstrap: bootstrap)
   }
@@ -118,6 +121,7 @@ package struct Join {
       try checkProgress(began: began, now: now)
     }
     outlet.finish(isWhole: isOver, on: host.waker)
+    try chunkTimes?.flush()
     if isOver { try serveRest(report) }
     try leave(report)
   }
@@ -150,6 +154,7 @@ package struct Join {
     if now >= nextReport {
       host.noteStanding(isFinal: false)
       report(.statistics(completed(host.statistics())))
+      try chunkTimes?.flush()
       for warning in host.takeWarnings() { report(.warning(warning)) }
       nextReport = max(nextReport + .seconds(1), now)
     }
@@ -159,11 +164,22 @@ package struct Join {
     let now = host.clock.now
     let live = host.unixOrigin + now
     var signed: NTPTimestamp?
-    host.endpoint.peers[0].read(now: now) { _, payload, timestamp, isEntry, skipped in
+    var entries: [(chunk: UInt64, isEntry: Bool)] = []
+    let notesTimes = chunkTimes != nil
+    host.endpoint.peers[0].read(now: now) { chunk, payload, timestamp, isEntry, skipped in
+      if notesTimes { entries.append((chunk, isEntry)) }
       signed = timestamp
       delay.add(signed: timestamp.sinceUnixEpoch, now: live, skipped: skipped)
       host.noteFirstChunk()
       outlet.write(payload, isEntry: isEntry)
+    }
+    for (chunk, isEntry) in entries {
+      chunkTimes?.add(
+        chunk,
+        here: host.endpoint.peers[0].arrival(of: chunk) ?? now,
+        out: now,
+        isEntry: isEntry
+      )
     }
     if let signed { behindLive = max(live - signed.sinceUnixEpoch, .zero) }
   }

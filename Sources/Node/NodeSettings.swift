@@ -15,6 +15,10 @@ package struct NodeSettings {
   package var maxUpload: UInt64?
   /// After this time the peer leaves properly.
   package var duration: Duration?
+  /// How long a chunk that is missing is waited for, and one that waits for an upload is kept; `nil` for the usual time.
+  package var patience: Duration?
+  /// A file that is to hold when each chunk was made or came.
+  package var chunkTimes: String?
 
   /// What a peer that has no cap says about its upload, in bits per second.
   static let uncappedUpload: UInt64 = 1_000_000_000

@@ -4,7 +4,7 @@ import Net
 internal import Threads
 import Wire
 
-/// A media source on a thread of its own, and its chunks on their way to the host's thread.
+/// An input on a thread of its own, and its chunks on their way to the host's thread.
 ///
 /// The thread opens the input, waits for ``begin()``, and gives each chunk a number that the key has never signed.
 final class SourceFeed: Sendable {
@@ -35,11 +35,11 @@ final class SourceFeed: Sendable {
     var isClosed = false
   }
 
-  private let source: MediaSource
+  private let source: any ChunkSource
   private let state = Monitor(State())
   private let waker: Waker
 
-  init(_ source: MediaSource, waker: Waker) {
+  init(_ source: any ChunkSource, waker: Waker) {
     self.source = source
     self.waker = waker
   }

@@ -2,7 +2,7 @@ internal import Lab
 
 /// The commands of a researcher who compares topologies.
 extension Command {
-  static let lab = [labRun, labPlan, labMerge, labScenarios]
+  static let lab = [labRun, labEmulate, labPlan, labMerge, labScenarios]
 
   static let labRun = Command(
     name: "lab run",
@@ -34,6 +34,36 @@ extension Command {
         "a world and a mixture of your own"
       ),
       ("lab-churn/rerun", "the same runs again; compares what happened in each"),
+    ]
+  )
+
+  static let labEmulate = Command(
+    name: "lab emulate",
+    operands: [
+      Operand(
+        name: "SCENARIO",
+        summary: "One that ships ('freshet lab scenarios'), or a file that ends in .json5"
+      )
+    ],
+    summary: "Run the same worlds with real peers on this machine, beside the simulated ones",
+    details: """
+      Each peer is a process of this program in a network namespace of its own, started and ended when the plan says so. \
+      Uploads are limited by tc's tbf, losses made by nftables; delays, bursts of losses, partitions and the time that a \
+      packet takes to be sent by an emulated network between TUN devices, since Linux kernels without netem have nothing \
+      for them. The table says how far the simulator at packet fidelity is off; what was measured while the processors \
+      were more than half busy does not count. It runs in real time, needs root, ip, tc and nft, and takes away what it \
+      has made, also what an earlier one that crashed has left.
+      """,
+    options: [
+      Settings.compositions.option, Settings.emulatedSeeds.option, Settings.peers.option,
+      Settings.streamRate.option, Settings.resultFolder.option, Settings.plugin.option,
+      Settings.noProgress.option,
+    ],
+    examples: [
+      (
+        "sudo freshet lab emulate steady --topology tree,striped,pull --peers 50 --rate 1M",
+        "fifty real peers at 1 Mbit/s"
+      )
     ]
   )
 
@@ -110,6 +140,19 @@ extension Settings {
     default: "20",
     "How many worlds: N for the seeds 1 to N, A-B for those from A to B",
     read: Read.seeds
+  )
+  static let emulatedSeeds = Setting(
+    "seeds",
+    "N|A-B",
+    default: "1",
+    "How many worlds: N for the seeds 1 to N, A-B for those from A to B",
+    read: Read.seeds
+  )
+  static let streamRate = Setting(
+    "rate",
+    "RATE",
+    "The stream's bits per second instead of the scenario's; all uploads grow and shrink with it",
+    read: Read.rate
   )
   static let fidelity = Setting(
     "fidelity",

@@ -40,13 +40,15 @@ package struct Command: Sendable {
       Settings.listen.option, Settings.advertise.option, Settings.topology.option, Settings.transport.option,
       Settings.key.option, Settings.authority.option, Settings.integrity.option, Settings.addressing.option,
       Settings.window.option, Settings.chunkSize.option, Settings.keep.option,
-      Settings.maxUpload.option, Settings.loop.option, Settings.duration.option, Settings.stats.option,
+      Settings.maxUpload.option, Settings.patience.option, Settings.loop.option, Settings.duration.option,
+      Settings.stats.option, Settings.chunkTimes.option,
     ] + Settings.common,
     examples: [
       ("freshet broadcast game.mp4 --loop", "a file, again and again"),
       ("freshet broadcast 'rtmp://0.0.0.0:1935/live'", "wait for OBS to publish here (0.0.0.0 listens)"),
       ("freshet broadcast v4l2:/dev/video0 --key my.key", "a camera, under the same link each time"),
       ("ffmpeg … -f mpegts - | freshet broadcast -", "whatever FFmpeg makes"),
+      ("freshet broadcast null:2M", "an even stream of 2 Mbit/s without content, for measurements"),
     ]
   )
 
@@ -62,7 +64,8 @@ package struct Command: Sendable {
       Settings.output.option, Settings.keep.option, Settings.play.option, Settings.noRelay.option,
       Settings.listenAsViewer.option,
       Settings.advertise.option, Settings.certificate.option, Settings.identity.option,
-      Settings.maxUpload.option, Settings.duration.option, Settings.stats.option,
+      Settings.maxUpload.option, Settings.patience.option, Settings.duration.option, Settings.stats.option,
+      Settings.chunkTimes.option,
     ] + Settings.common,
     examples: [
       ("freshet join 'ppspp://…' --play", "watch it in ffplay or mpv"),

@@ -23,6 +23,9 @@ enum Freshet {
       case .lab(.run(let options)):
         var run = LabRun(options, try Run.topologies(options.plugins))
         try say(run.run())
+      case .lab(.emulate(let options)):
+        var run = try LabEmulate(options, try Run.topologies(options.plugins))
+        try say(run.run())
       case .lab(.plan(let plan)): try say(plan.write(try Run.topologies(plan.experiments[0].plugins)))
       case .lab(.merge(let merge)): try say(merge.run())
       case .generateKey(let path, let algorithm):

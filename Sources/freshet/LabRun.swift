@@ -82,7 +82,7 @@ struct LabRun: ~Copyable {
         case .run(let run):
           results.add(run, of: jobs[job])
           let name = experiment.compositions[jobs[job].composition].name
-          try folder.append(run.json(composition: name, fidelity: experiment.fidelity))
+          try folder.append(run.json(composition: name, engine: experiment.fidelity.rawValue))
         case .failed(let sentence):
           failure = failure ?? sentence
           workers.stop()

@@ -9,6 +9,8 @@ package struct LabRunOptions: Sendable {
   /// As `rerun` has to write it, with the files where they are in the result folder.
   package var topologies: [String] = []
   package var peers: Int?
+  /// Bits per second instead of the scenario's.
+  package var rate: UInt64?
   package var folder: String?
   package var jobs: Int?
   package var plugins: [String]
@@ -19,7 +21,12 @@ package struct LabRunOptions: Sendable {
   init(_ values: Values) throws(UsageError) { try self.init(values, scenario: values.operands[0]) }
 
   /// Reads what was given for the scenario `name`; paths of files begin with `base`: nothing, or a folder and `/`.
-  init(_ values: Values, scenario name: String, base: String = "") throws(UsageError) {
+  init(
+    _ values: Values,
+    scenario name: String,
+    base: String = "",
+    seeds: Setting<ClosedRange<UInt64>> = Settings.seeds
+  ) throws(UsageError) {
     guard let text = try values.optional(Settings.compositions) else {
       throw UsageError(
         "--topology A,B,… is missing: what is to be compared? ('freshet plugins' lists what there is)"
@@ -45,7 +52,9 @@ package struct LabRunOptions: Sendable {
     }
     peers = try values.optional(Settings.peers)
     if let peers { experiment.scenario.count = peers }
-    experiment.seeds = try values.value(Settings.seeds)
+    rate = try values.optional(Settings.streamRate)
+    if let rate { experiment.scenario.scale(to: rate) }
+    experiment.seeds = try values.value(seeds)
     experiment.fidelity = try values.value(Settings.fidelity)
     compositionFiles = files
     topologies = experiment.compositions.map(\.name)

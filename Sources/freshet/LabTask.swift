@@ -5,6 +5,7 @@ package import Lab
 package enum LabTask: Sendable {
   case scenarios(name: String?)
   case run(LabRunOptions)
+  case emulate(LabRunOptions)
   case plan(LabPlan)
   case merge(LabMerge)
 
@@ -15,6 +16,8 @@ package enum LabTask: Sendable {
       if let name, Library.file(name) == nil { throw Self.unknown(name) }
       self = .scenarios(name: name)
     case Command.labRun.name: self = .run(try LabRunOptions(values))
+    case Command.labEmulate.name:
+      self = .emulate(try LabRunOptions(values, scenario: values.operands[0], seeds: Settings.emulatedSeeds))
     case Command.labPlan.name: self = .plan(try LabPlan(values))
     case Command.labMerge.name: self = .merge(try LabMerge(values))
     default: return nil

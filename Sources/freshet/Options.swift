@@ -42,6 +42,8 @@ package struct CommonOptions: Hashable, Sendable {
   package var duration: Duration?
   /// Bits per second; nil without a cap.
   package var maxUpload: UInt64?
+  package var patience: Duration?
+  package var chunkTimes: String?
   /// Where others reach this peer, if not where it listens; port 0 stands for the one that is listened at.
   package var advertised: [Link.Endpoint]
   package var verbosity: Verbosity
@@ -51,6 +53,8 @@ package struct CommonOptions: Hashable, Sendable {
     statistics = try values.optional(Settings.stats)
     duration = try values.optional(Settings.duration)
     maxUpload = try values.optional(Settings.maxUpload)
+    patience = try values.optional(Settings.patience)
+    chunkTimes = try values.optional(Settings.chunkTimes)
     advertised = try values.optional(Settings.advertise) ?? []
     switch (try values.isOn(Settings.quiet), try values.isOn(Settings.verbose)) {
     case (true, true): throw UsageError("--quiet and --verbose exclude each other; leave one out")

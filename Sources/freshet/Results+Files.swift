@@ -2,18 +2,26 @@ internal import Lab
 
 extension Results {
   /// Writes tables, hashes and the report; `say` hears what is not as usual.
-  func write(to folder: OutputFolder, hasReport: Bool, say: (String) -> Void) throws {
+  ///
+  /// `comparison` is that of emulated runs with simulated ones; real runs have no hashes.
+  func write(
+    to folder: OutputFolder,
+    hasReport: Bool,
+    comparison: SimToReal? = nil,
+    say: (String) -> Void
+  ) throws {
     try folder.write("runs.csv", csv)
-    try folder.write("traces.txt", traces)
-    try folder.write("table.txt", table)
+    if comparison == nil { try folder.write("traces.txt", traces) }
+    try folder.write("table.txt", table + (comparison.map { "\n" + $0.table } ?? ""))
     let lines = lines
     guard hasReport, lines.contains(where: { !$0.runs.isEmpty }) else { return }
     let report = Report(
       scenario: experiment.scenario,
       lines: lines,
-      engine: experiment.fidelity.rawValue,
+      engine: comparison == nil ? experiment.fidelity.rawValue : "emulation, and packet",
       rerun: "\(folder.path)/rerun",
-      bounds: Bounds(Plan(experiment.scenario, seed: experiment.seeds.lowerBound))
+      bounds: Bounds(Plan(experiment.scenario, seed: experiment.seeds.lowerBound)),
+      comparison: comparison ?? SimToReal()
     )
     for plot in report.plots {
       for (name, table) in plot.tables { try folder.write("plots/" + name, table) }

@@ -119,6 +119,8 @@ enum Run {
     settings.advertised = options.advertised
     settings.maxUpload = options.maxUpload
     settings.duration = options.duration
+    settings.patience = options.patience
+    settings.chunkTimes = options.chunkTimes
     return settings
   }
 

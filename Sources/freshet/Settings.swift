@@ -116,6 +116,19 @@ package enum Settings {
     "Write one JSON object a second there, and a last one at the end",
     read: Read.file
   )
+  static let patience = Setting(
+    "patience",
+    "TIME",
+    default: "2s",
+    "How long a chunk that does not come is waited for before the stream goes on without it",
+    read: Read.duration(.milliseconds(100)...(.seconds(60)))
+  )
+  static let chunkTimes = Setting(
+    "chunk-times",
+    "FILE",
+    "Write when each chunk was made or came, as CSV in nanoseconds of the monotonic clock",
+    read: Read.file
+  )
   static let output = Setting(
     "output",
     "FILE|-",

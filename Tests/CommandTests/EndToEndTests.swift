@@ -353,4 +353,37 @@ import Testing
     source.signal(SIGINT)
     #expect(try source.wait(within: .seconds(8)) == 0)
   }
+
+  @Test func `When each chunk was made and came can be kept, by one clock for all`() throws {
+    let folder = try TemporaryDirectory()
+    var source = try Program(
+      built("freshet"),
+      [
+        "broadcast", "null:500k", "--listen", "udp://127.0.0.1:0", "--chunk-times", folder.file("made"),
+        "--duration", "2s", "--quiet",
+      ]
+    )
+    let link = try link(of: &source)
+    let viewer = try run(
+      built("freshet"),
+      ["join", link, "--chunk-times", folder.file("here"), "--patience", "1s"]
+    )
+    #expect(viewer.status == 0, "\(viewer.errors)")
+    #expect(try source.wait() == 0)
+    func lines(_ name: String) throws -> [[Int]] {
+      let lines = String(decoding: try contents(of: folder.file(name)), as: UTF8.self).split(separator: "\n")
+      #expect(lines.first == "chunk,here,out,entry")
+      return lines.dropFirst().map { $0.split(separator: ",").compactMap { Int($0) } }
+    }
+    let made = try lines("made")
+    let here = try lines("here")
+    #expect(made.count > 60 && here.count > 20)
+    #expect(made.allSatisfy { $0.count == 4 } && here.allSatisfy { $0.count == 4 })
+    let times = Dictionary(uniqueKeysWithValues: made.map { ($0[0], $0[1]) })
+    for line in here {
+      let time = try #require(times[line[0]])
+      #expect(line[1] > time && line[2] >= line[1])
+    }
+    #expect(here.contains { $0[3] == 1 })
+  }
 }

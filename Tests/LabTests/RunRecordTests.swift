@@ -7,10 +7,10 @@ import Testing
 struct RunRecordTests {
   @Test(arguments: 1...20) func `A run is read back as it was written`(seed: UInt64) throws {
     let run = Self.run(seed)
-    let line = run.json(composition: "tree:fanout=2", fidelity: .packet)
+    let line = run.json(composition: "tree:fanout=2", engine: "packet")
     let record = try RunRecord(Array(line.utf8), file: "runs.ndjson")
     #expect(record.composition == "tree:fanout=2" && record.fidelity == .packet)
-    #expect(record.run.json(composition: "tree:fanout=2", fidelity: .packet) == line, "seed \(seed)")
+    #expect(record.run.json(composition: "tree:fanout=2", engine: "packet") == line, "seed \(seed)")
     for part in [0.5, 0.99, 1] {
       let (delay, before) = (
         record.run.measurement.delays.quantile(part), run.measurement.delays.quantile(part)
@@ -20,7 +20,7 @@ struct RunRecordTests {
   }
 
   @Test func `Every line that is cut short or altered is one sentence, never a trap`() throws {
-    let line = Array(Self.run(7).json(composition: "tree", fidelity: .chunk).utf8)
+    let line = Array(Self.run(7).json(composition: "tree", engine: "chunk").utf8)
     for length in stride(from: 0, to: line.count, by: 7) {
       #expect(throws: FileError.self) { try RunRecord(Array(line[..<length]), file: "x") }
     }

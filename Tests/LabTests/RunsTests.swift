@@ -82,7 +82,7 @@ struct RunsTests {
 
         """
     )
-    let json = run(seed: 3, inTime: 2).json(composition: "a\"b", fidelity: .chunk)
+    let json = run(seed: 3, inTime: 2).json(composition: "a\"b", engine: "chunk")
     #expect(
       json.hasPrefix(
         "{\"composition\":\"a\\\"b\",\"seed\":3,\"fidelity\":\"chunk\",\"trace\":\"00000000000000ae\","

@@ -91,6 +91,15 @@ int freshet_send(
 
 // MARK: Tunnels
 
+/// Lets the calling thread work in the network namespace `space`, one that `ip netns add` made, and programs that it
+/// starts live there. Returns a descriptor with which `freshet_space_leave` brings it back.
+int freshet_space_enter(const char *_Nonnull space);
+/// Closes the descriptor.
+int freshet_space_leave(int descriptor);
+
+/// Makes an empty file in memory that has no name. Returns its descriptor.
+int freshet_memory_file(void);
+
 /// Opens the TUN device `name` in the network namespace `space`, one that `ip netns add` made, and makes it when it is
 /// not there. Reading never blocks. The calling thread stays in its own namespace.
 /// Returns the descriptor.

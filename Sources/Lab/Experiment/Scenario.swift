@@ -45,6 +45,24 @@ package struct Scenario: Hashable, Sendable {
     self.happenings = happenings
   }
 
+  /// Gives the stream another rate, and changes all uploads and downloads in proportion: the world stays what it was in
+  /// multiples of the rate.
+  package mutating func scale(to rate: UInt64) {
+    let factor = Double(rate) / Double(max(1, stream.rate))
+    func scaled(_ value: UInt64) -> UInt64 { UInt64((Double(value) * factor).rounded()) }
+    stream.rate = rate
+    source.upload = scaled(source.upload)
+    source.download = scaled(source.download)
+    for index in groups.indices {
+      groups[index].access.upload = scaled(groups[index].access.upload)
+      groups[index].access.download = scaled(groups[index].access.download)
+    }
+    for index in happenings.indices {
+      guard case .sourceUpload(let upload) = happenings[index].kind else { continue }
+      happenings[index].kind = .sourceUpload(scaled(upload))
+    }
+  }
+
   /// The stream that is broadcast.
   package struct Stream: Hashable, Sendable {
     /// Bits of payload per second: the `r` of all bounds.

@@ -23,6 +23,7 @@ extension Report {
     <h2>Side by side</h2>
     \(table)
     </section>
+    \(comparison.page)
     \(plots.map { figure($0, pictures[$0.name]) }.joined(separator: "\n"))
     \(films)
     \(blame)

@@ -9,6 +9,8 @@ package struct Report: Sendable {
   package let engine: String
   /// The command that makes the same runs again.
   package let rerun: String
+  /// What was simulated beside what was emulated; empty where nothing was emulated.
+  let comparison: SimToReal
   /// The earliest times at which parts of all peers can hold a chunk, in milliseconds, of the first seed.
   let boundCurve: [(part: Double, time: Double)]
 
@@ -18,8 +20,16 @@ package struct Report: Sendable {
   ///   - engine: how it was found.
   ///   - rerun: the command that finds it again.
   ///   - bounds: of the first seed, for the curve of what is possible.
-  package init(scenario: Scenario, lines: [ReportLine], engine: String, rerun: String, bounds: Bounds? = nil)
-  {
+  ///   - comparison: of what was emulated with what was simulated.
+  package init(
+    scenario: Scenario,
+    lines: [ReportLine],
+    engine: String,
+    rerun: String,
+    bounds: Bounds? = nil,
+    comparison: SimToReal = SimToReal()
+  ) {
+    self.comparison = comparison
     self.scenario = scenario
     self.lines = lines.filter { !$0.runs.isEmpty }
     self.engine = engine

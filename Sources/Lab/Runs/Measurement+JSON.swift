@@ -3,15 +3,15 @@ internal import Text
 extension ReportLine.Run {
   /// All that a run showed, as one JSON object on one line.
   ///
-  /// Times are in nanoseconds, `delays` and `starts` are pairs of a time and of how many did not exceed it; `timeline` has
+  /// `engine` is the fidelity, or that the run was emulated. Times are in nanoseconds, `delays` and `starts` are pairs of a time and of how many did not exceed it; `timeline` has
   /// a pair for each second: expected and in time. `peer_parts` are ascending, at most ``partLimit`` of them at equal
   /// distances. `film` has a time in milliseconds, a peer and what changed: the number of its parent, -1 for none, -2 when
   /// it joined and -3 when it left.
-  package func json(composition: String, fidelity: Experiment.Fidelity) -> String {
+  package func json(composition: String, engine: String) -> String {
     let seen = measurement
     let fields: [(String, String)] = [
       ("composition", composition.quotedAsJSON), ("seed", String(seed)),
-      ("fidelity", fidelity.rawValue.quotedAsJSON),
+      ("fidelity", engine.quotedAsJSON),
       ("trace", seen.trace.hexadecimal.quotedAsJSON), ("expected", String(seen.expected)),
       ("in_time", String(seen.inTime)), ("late", String(seen.late)), ("joins", String(seen.joins)),
       ("never_started", String(seen.neverStarted)), ("arrivals", String(seen.arrivals)),

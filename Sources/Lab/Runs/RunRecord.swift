@@ -14,7 +14,7 @@ package struct RunRecord: Sendable {
     "starts", "peer_parts", "film",
   ]
 
-  /// Reads what `ReportLine.Run.json(composition:fidelity:)` wrote.
+  /// Reads what `ReportLine.Run.json(composition:engine:)` wrote.
   package init(_ line: [UInt8], file: String) throws(FileError) {
     let root: Element
     do throws(SyntaxError) {
