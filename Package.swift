@@ -108,6 +108,7 @@ let package = Package(
         pluginKit, "JSON5", "Lab", "Node", "Text", "Swarm", "Wire", "Integrity", "MediaIO", "Inspect",
         "Capture", "Net", "Emulator",
       ],
+      resources: [.embedInCode("Template")],
       swiftSettings: swiftSettings
     ),
 

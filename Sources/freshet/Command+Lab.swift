@@ -2,7 +2,7 @@ internal import Lab
 
 /// The commands of a researcher who compares topologies.
 extension Command {
-  static let lab = [labRun, labEmulate, labPlan, labMerge, labScenarios]
+  static let lab = [labRun, labCheck, labEmulate, labPlan, labMerge, labScenarios]
 
   static let labRun = Command(
     name: "lab run",
@@ -112,6 +112,33 @@ extension Command {
     ]
   )
 
+  static let labCheck = Command(
+    name: "lab check",
+    operands: [
+      Operand(
+        name: "PLUGIN",
+        summary:
+          "A topology by its name or its file, with parameters: tree, tree:fanout=2, ./libMine.so:rays=3"
+      )
+    ],
+    summary: "Try to prove wrong what a topology claims",
+    details: """
+      Random worlds, most of them small, attack the claims of its manifest; at the end of each nothing goes wrong any more, \
+      and within 15 s everybody must be fed. Each world runs in two processes whose hash tables are in different orders, and \
+      must go the same way. The world in which something is wrong is made as simple as possible and told as a story. It ends \
+      with 1 then.
+      """,
+    options: [
+      Settings.trials.option, Settings.jobs.option, Settings.plugin.option, Settings.noProgress.option,
+      Settings.worker.option,
+    ],
+    examples: [
+      ("freshet lab check tree:fanout=2", "a topology that ships"),
+      ("freshet lab check .build/debug/libMine.so --seeds 2000", "one of your own, in many worlds"),
+      ("freshet lab check ./libMine.so --seeds 17-17", "one world again"),
+    ]
+  )
+
   static let labScenarios = Command(
     name: "lab scenarios",
     operands: [
@@ -153,6 +180,17 @@ extension Settings {
     "RATE",
     "The stream's bits per second instead of the scenario's; all uploads grow and shrink with it",
     read: Read.rate
+  )
+  static let trials = Setting(
+    "seeds",
+    "N|A-B",
+    default: "500",
+    "How many worlds: N for the seeds 1 to N, A-B for those from A to B",
+    read: Read.seeds
+  )
+  static let worker = Setting(
+    "worker",
+    "What the command starts by itself, twice: it reads worlds from standard input and says what happens there"
   )
   static let fidelity = Setting(
     "fidelity",

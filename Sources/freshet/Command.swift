@@ -20,7 +20,8 @@ package struct Command: Sendable {
   /// What to type, and what for.
   package let examples: [(line: String, purpose: String)]
 
-  package static let all = [broadcast, join, seed, fetch, inspect, plugins, generateKey] + membership + lab
+  package static let all =
+    [broadcast, join, seed, fetch, inspect, plugins, pluginNew, generateKey] + membership + lab
 
   static let broadcast = Command(
     name: "broadcast",
@@ -115,6 +116,20 @@ package struct Command: Sendable {
       "For each: kind, name, version, generation of the plugin interface, parameters with ranges, path.",
     options: [Settings.plugin.option, Settings.config.option],
     examples: [("freshet plugins --plugin ./libRing.so", "see whether a plugin of your own loads")]
+  )
+
+  static let pluginNew = Command(
+    name: "plugin new",
+    operands: [
+      Operand(name: "NAME", summary: "What the topology is called, as a type of Swift: Garland")
+    ],
+    summary: "Write a package for a topology of your own",
+    details: """
+      Makes the folder NAME with a Swift package that builds, a topology that works, a test, a scenario and a page, \
+      and says what to do next.
+      """,
+    options: [Settings.pluginKit.option],
+    examples: [("freshet plugin new Garland", "then: cd Garland && swift build")]
   )
 
   static let generateKey = Command(

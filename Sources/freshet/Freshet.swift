@@ -1,5 +1,6 @@
 import Glibc
 import Integrity
+import Node
 
 /// The command from its arguments to its exit status.
 enum Freshet {
@@ -18,6 +19,8 @@ enum Freshet {
       case .fetch(let options): try Run.fetch(options)
       case .inspect(let options): try Inspection.run(options, environment: environment)
       case .plugins(let libraries): try say(PluginList.text(Run.plugins(libraries: libraries)))
+      case .newPlugin(let package):
+        try say(package.write(taken: try Run.registry([]).names("topology")))
       case .members(let task): try say(task.run())
       case .lab(.scenarios(let name)): try say(LabTask.list(name))
       case .lab(.run(let options)):
@@ -28,6 +31,10 @@ enum Freshet {
         try say(run.run())
       case .lab(.plan(let plan)): try say(plan.write(try Run.topologies(plan.experiments[0].plugins)))
       case .lab(.merge(let merge)): try say(merge.run())
+      case .lab(.check(let options)) where options.isWorker: try CheckWorker.run(options)
+      case .lab(.check(let options)):
+        var run = CheckRun(options)
+        try say(run.run())
       case .generateKey(let path, let algorithm):
         let key = try StreamKey.create(algorithm, at: path)
         try say(

@@ -12,6 +12,7 @@ package enum Invocation {
   case seed(SeedOptions)
   case fetch(FetchOptions)
   case plugins(libraries: [String])
+  case newPlugin(PluginPackage)
   case generateKey(path: String, SignatureAlgorithm)
   case members(MembersTask)
   case lab(LabTask)
@@ -62,6 +63,7 @@ package enum Invocation {
     case Command.fetch.name: self = .fetch(try FetchOptions(values))
     case Command.inspect.name: self = .inspect(try InspectOptions(values))
     case Command.plugins.name: self = .plugins(libraries: try values.all(Settings.plugin))
+    case Command.pluginNew.name: self = .newPlugin(try PluginPackage(values))
     case Command.generateKey.name:
       self = .generateKey(path: try Read.file(values.operands[0]), try values.value(Settings.algorithm))
     default:
@@ -96,7 +98,7 @@ package enum Invocation {
     if first.lowercased().hasPrefix("ppspp:") {
       throw UsageError("to watch a link, write: freshet join '\(first)' --play")
     }
-    let names = Command.all.map(\.name) + ["help", "key", "ca", "lab", "version"]
+    let names = Command.all.map(\.name) + ["help", "key", "ca", "lab", "plugin", "version"]
     let guess = Suggestion.phrase(first, among: names)
     throw UsageError(
       "there is no command '\(first)'" + (guess.isEmpty ? "; 'freshet help' lists them" : guess)

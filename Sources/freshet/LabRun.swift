@@ -109,7 +109,7 @@ struct LabRun: ~Copyable {
     console.show(terminal: text, log: text, at: milliseconds)
   }
 
-  private static var milliseconds: Double { Double(monotonicNow()) / 1e6 }
+  static var milliseconds: Double { Double(monotonicNow()) / 1e6 }
 
   /// `1 h 20 min`, `3 min 10 s`, `12 s`.
   static func time(_ milliseconds: Double) -> String {

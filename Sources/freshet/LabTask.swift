@@ -8,6 +8,7 @@ package enum LabTask: Sendable {
   case emulate(LabRunOptions)
   case plan(LabPlan)
   case merge(LabMerge)
+  case check(CheckOptions)
 
   init?(_ command: Command, _ values: Values) throws(UsageError) {
     switch command.name {
@@ -15,6 +16,7 @@ package enum LabTask: Sendable {
       let name = values.operands.first
       if let name, Library.file(name) == nil { throw Self.unknown(name) }
       self = .scenarios(name: name)
+    case Command.labCheck.name: self = .check(try CheckOptions(values))
     case Command.labRun.name: self = .run(try LabRunOptions(values))
     case Command.labEmulate.name:
       self = .emulate(try LabRunOptions(values, scenario: values.operands[0], seeds: Settings.emulatedSeeds))

@@ -37,6 +37,12 @@ package enum Settings {
     "How datagrams travel: a plugin and its parameters",
     read: Read.plugin
   )
+  static let pluginKit = Setting(
+    "plugin-kit",
+    "FOLDER",
+    "Where PluginKit is: the folder Sources/PluginKit of this freshet; without it, beside the sources it was built from",
+    read: Read.file
+  )
   static let key = Setting(
     "key",
     "FILE",

@@ -72,6 +72,9 @@ import Testing
     let many = (0..<65).map { Parameter("p\($0)", .boolean(default: true), "x") }
     #expect(topology(many) == "it has 65 parameters, and 64 is the most")
     #expect(topology([rays], claims: [.fanOut(parameter: "beams")])?.contains("'beams'") == true)
+    #expect(topology([rays], claims: [.children(atMost: 0)])?.contains("more than 0 children") == true)
+    #expect(topology([rays], claims: [.repair(within: .zero)])?.contains("within no time") == true)
+    #expect(topology([rays], claims: [.children(atMost: 1), .repair(within: .seconds(1))]) == nil)
   }
 
   @Test func `a transport has traits and nothing else has`() {

@@ -89,7 +89,7 @@ struct ChunkPeer {
   static let grownLimit = 16
 
   /// Who feeds a stripe, as the topology declared.
-  struct Parent {
+  struct Parent: Hashable {
     var stripe: UInt16
     var depth: UInt16
     var peer: UInt32

@@ -457,6 +457,10 @@ extension ChunkWorld {
     case .sourceUpload(let upload):
       peers[0].upload = upload
       if peers[0].state == .running { tell(0, .capacity(capacity(0))) }
+    case .weather(let weather):
+      loss = weather.loss
+      burst = max(1, weather.burst)
+      jitter = UInt64(max(0, weather.jitter.nanoseconds))
     }
   }
 }

@@ -201,8 +201,11 @@ extension ChunkWorld {
       let expected = peers[index].expectedCount
       return expected == 0 ? nil : Float(peers[index].inTimeCount) / Float(expected)
     }.sorted()
-    var trace: UInt64 = 0xCBF2_9CE4_8422_2325
-    for peer in peers { trace = (trace ^ peer.trace) &* 0x100_0000_01B3 }
     measurement.trace = trace
+  }
+
+  /// A hash over all that has happened so far.
+  var trace: UInt64 {
+    peers.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ $1.trace) &* 0x100_0000_01B3 }
   }
 }

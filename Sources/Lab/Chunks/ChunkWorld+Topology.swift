@@ -6,7 +6,7 @@ extension ChunkWorld {
   mutating func tell(_ index: Int, _ event: TopologyEvent) {
     guard peers[index].state == .running else { return }
     guard !isTelling else {
-      if backlog.count < Self.backlogLimit { backlog.append(event) }
+      if backlog.count < Self.backlogLimit { backlog.append(event) } else { spinning = index }
       return
     }
     isTelling = true
@@ -40,6 +40,7 @@ extension ChunkWorld {
     }
     topologies[index]?.handle(event, &context)
     peers[index].random = context.random
+    said?.append(contentsOf: context.actions.lazy.map { (index, $0) })
     for action in context.actions { perform(index, action) }
     if case .inbound(let ask) = event { answer(index, ask) }
   }
@@ -70,6 +71,7 @@ extension ChunkWorld {
       free(index, link)
     case .send(let peer, let bytes):
       guard let link = link(index, peer), bytes.count <= TopologyContext.messageLimit else { return }
+      record(bytes, at: index)
       send(index, link, .message(bytes), WireCost.headers + WireCost.message + 4 + bytes.count)
     case .setTimer(let number, let at): setTimer(index, number, at.nanoseconds)
     case .cancelTimer(let number): peers[index].timers.removeAll { $0.number == number }
@@ -116,8 +118,11 @@ extension ChunkWorld {
 
   // MARK: Timers
 
+  /// No timer fires sooner, so that one which is set for what is over lets time pass, as every real clock does.
+  private static let timerStep: Int64 = 10_000
+
   private mutating func setTimer(_ index: Int, _ number: UInt32, _ time: Int64) {
-    let time = max(time, now)
+    let time = max(time, now + Self.timerStep)
     peers[index].timers.removeAll { $0.number == number }
     guard peers[index].timers.count < ChunkPeer.timerLimit else { return }
     peers[index].timers.append((number, time))

@@ -41,6 +41,10 @@ package struct ChunkWorld {
   static let patience: Int64 = 2_000_000_000
   /// The most events that one peer's topology may cause at one time.
   static let backlogLimit = 4096
+  /// The most events at one instant, and as many more for each peer: further ones only come of a topology that does the
+  /// same again and again.
+  private static let instantLimit = 10_000
+  private static let instantLimitOfPeer = 1000
 
   let plan: Plan
   let discovery: Discovery
@@ -55,9 +59,9 @@ package struct ChunkWorld {
   /// Bytes of a chunk on the wire, without a note.
   let chunkBytes: Int
   let geography: Geography
-  let loss: Double
-  let burst: Double
-  let jitter: UInt64
+  var loss = 0.0
+  var burst = 1.0
+  var jitter: UInt64 = 0
   let parts: [Composition.Part]
   /// Whether any of the plugins wants to hear what others hold.
   var wantsHaves = false
@@ -67,8 +71,15 @@ package struct ChunkWorld {
   package internal(set) var tally = Tally()
   /// Who feeds whom, from the time on at which it is set to empty; nil when nobody wants to know.
   package var changes: [TreeFilm.Change]?
+  /// What topologies said since it was last set to empty; nil when nobody wants to know.
+  var said: [(peer: Int, action: TopologyAction)]?
+  /// The peer whose topology causes something to happen again and again without any time passing; nothing happens any
+  /// more then.
+  package internal(set) var spinning: Int?
 
-  var now: Int64 = 0
+  package internal(set) var now: Int64 = 0
+  /// How many events there were at the present instant.
+  private var instant = 0
   var events = CalendarQueue()
   var peers: [ChunkPeer]
   /// Beside each peer.
@@ -121,9 +132,6 @@ package struct ChunkWorld {
     measured = phase.lowerBound.nanoseconds..<phase.upperBound.nanoseconds
     end = scenario.phases.end.nanoseconds
     geography = Geography(plan)
-    loss = scenario.weather.loss
-    burst = max(1, scenario.weather.burst)
-    jitter = UInt64(max(0, scenario.weather.jitter.nanoseconds))
     let window = UInt32(clamping: properties.windowSize)
     view = HostView(
       seed: plan.seed,
@@ -141,6 +149,7 @@ package struct ChunkWorld {
     topologies = [(any Topology)?](repeating: nil, count: plan.peers.count)
     self.random = random
     if properties.chunkSize > 0 { measurement.timeline = Self.seconds(measured) }
+    change(.weather(scenario.weather))
     scheduleStart()
   }
 
@@ -154,12 +163,25 @@ package struct ChunkWorld {
   /// Lets time pass, at most to the end.
   package mutating func run(until time: Duration) {
     let limit = min(time.nanoseconds, end)
-    while let event = events.next(until: limit) {
+    while step(until: limit) != nil {}
+    if spinning == nil { now = limit }
+  }
+
+  /// Lets the next thing happen, if it does not happen later than a time in nanoseconds.
+  ///
+  /// - Returns: the peer at which it happened.
+  package mutating func step(until limit: Int64) -> Int? {
+    guard spinning == nil, let event = events.next(until: min(limit, end)) else { return nil }
+    if event.time > now {
       now = event.time
-      record(event)
-      happen(event)
+      instant = 0
+    } else {
+      instant += 1
+      if instant > Self.instantLimit + Self.instantLimitOfPeer * peers.count { spinning = Int(event.to) }
     }
-    now = limit
+    record(event)
+    happen(event)
+    return Int(event.to)
   }
 
   private mutating func scheduleStart() {
@@ -181,6 +203,13 @@ package struct ChunkWorld {
     let what = UInt64(event.from) << 32 | UInt64(event.first) << 8 | UInt64(event.kind.rawValue)
     hash = (hash ^ what) &* 0x100_0000_01B3
     peers[index].trace = hash ^ hash >> 29
+  }
+
+  /// What a topology says belongs to what happened: its bytes must not depend on the order of a hash table.
+  mutating func record(_ bytes: [UInt8], at index: Int) {
+    var hash = peers[index].trace
+    for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    peers[index].trace = hash
   }
 
   private mutating func happen(_ event: ChunkEvent) {

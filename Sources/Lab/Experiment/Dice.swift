@@ -13,6 +13,7 @@ struct Dice {
     case manners
     case replacement
     case happening
+    case trial
   }
 
   private let seed: UInt64

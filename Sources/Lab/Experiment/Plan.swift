@@ -67,6 +67,8 @@ package struct Plan: Hashable, Sendable {
       /// The cut ends.
       case heal
       case sourceUpload(UInt64)
+      /// From now on the ways are like this.
+      case weather(Weather)
     }
 
     package var at: Duration

@@ -36,6 +36,7 @@ package final class PacketRun {
   private let world: World
   private var seats: [Seat]
   private var uploads: [UInt64]
+  private var weather: Weather
   private var measurement = Measurement()
   /// For each peer behind a NAT: whom it has sent something to.
   private var opened: [Set<Address>?]
@@ -76,6 +77,7 @@ package final class PacketRun {
     opened = plan.peers.map { $0.access.nat == .restricted ? [] : nil }
     // Who is slow sends a tenth of what it claims.
     uploads = plan.peers.map { $0.behaviour == .slow ? max(1, $0.access.upload / 10) : $0.access.upload }
+    weather = plan.scenario.weather
     var random = RandomSource(seed: plan.seed ^ 0x7061_636B_6574)
     partOf = plan.peers.indices.map { peer in
       var left = peer == 0 ? 0 : random.part()
@@ -129,7 +131,6 @@ package final class PacketRun {
   }
 
   private func prepareWorld() {
-    let weather = plan.scenario.weather
     world.path = { [unowned self] from, to in
       let (sender, receiver) = (Self.peer(from), Self.peer(to))
       if let opened = opened[receiver], !opened.contains(from) { return .cut }
@@ -170,6 +171,7 @@ package final class PacketRun {
       ])
     case .heal: world.partition([])
     case .sourceUpload(let rate): uploads[0] = rate
+    case .weather(let changed): weather = changed
     }
   }
 

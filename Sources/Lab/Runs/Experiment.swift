@@ -72,6 +72,7 @@ package struct Experiment: Sendable {
       if isFilmed { world.changes = [] }
       guard advance(goesOn, { world.run(until: $0) }) else { return nil }
       measurement = world.run()
+      if let peer = world.spinning { throw Spinning(peer: peer, time: world.now) }
       film = world.changes.map { TreeFilm(composition.name, plan, changes: $0) }
     case .packet:
       let world = try PacketRun(plan, composition, makeTopology: makeTopology)

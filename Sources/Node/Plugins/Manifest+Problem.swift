@@ -41,6 +41,12 @@ extension Manifest {
         return "it claims a fan-out of '\(Self.shown(name))', which is no whole-number parameter"
       }
     }
+    for case .children(let count) in claims where count < 1 {
+      return "it claims that nobody has more than \(count) children, which is no tree"
+    }
+    for case .repair(let time) in claims where time <= .zero {
+      return "it claims to repair within no time, which nothing can"
+    }
     return problem(traits: kind == "transport")
   }
 

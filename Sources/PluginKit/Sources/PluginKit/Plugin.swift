@@ -33,16 +33,20 @@ public struct Manifest: Sendable, Hashable {
   }
 }
 
-/// Something that a topology promises and a host can check.
+/// Something that a topology promises and a host can check: `freshet lab check` tries to prove it wrong.
 public enum Claim: Hashable, Sendable {
-  /// No peer hears a chunk twice while nothing is lost.
+  /// No peer hears a chunk twice while nothing is lost and nobody comes, goes or moves.
   case noDuplicates
   /// No peer is its own ancestor.
   case noLoops
-  /// No peer sends to more children than this, or than the named parameter says.
+  /// No peer sends to more children than the named parameter says.
   case fanOut(parameter: String)
-  /// The depth grows with the logarithm of the number of peers.
+  /// The depth grows with the logarithm of the number of peers, where each can feed two or more.
   case logarithmicDepth
+  /// No peer sends to more children than this.
+  case children(atMost: Int)
+  /// Whoever was fed and is so no more hears new chunks again within this time, where there is enough upload.
+  case repair(within: Duration)
 }
 
 /// What one loaded library offers: a topology, a transport or a discovery.
