@@ -5,8 +5,9 @@ import Testing
 /// `freshet lab check` with real libraries.
 @Suite struct CheckCommandTests {
   /// Libraries with planted flaws: the file that other tests link, compiled as a stranger does.
-  private static let planted = Result { () throws in
-    let folder = try TemporaryDirectory()
+  private static let planted = Result { () throws -> String in
+    let folder = Workshop.root + "/.build/planted"
+    _ = unsafe mkdir(folder, 0o755)
     let source = String(
       decoding: try contents(of: Workshop.root + "/Tests/LabTests/Planted.swift"),
       as: UTF8.self
@@ -19,27 +20,28 @@ import Testing
       }
       """
     }
-    let path = folder.file("libPlanted.so")
+    let path = folder + "/libPlanted.so"
     try Workshop.compileSwift(
       "public import CPluginABI\n" + source + exports.joined(separator: "\n"),
       module: "Planted",
       to: path
     )
-    for name in names { try write(try contents(of: path), to: folder.file("lib\(name).so")) }
+    for name in names { try write(try contents(of: path), to: "\(folder)/lib\(name).so") }
     return folder
   }
 
   private func check(_ name: String, _ seeds: String) throws -> RunResult {
     let folder = try Self.planted.get()
-    return try run(built("freshet"), ["lab", "check", folder.file("lib\(name).so"), "--seeds", seeds])
+    return try run(built("freshet"), ["lab", "check", "\(folder)/lib\(name).so", "--seeds", seeds])
   }
 
   @Test func `one child too many is told as a story, with the command that tells it again`() throws {
     let result = try check("Crowded", "1-1")
     #expect(result.status == 1)
-    #expect(result.errors.contains("claims that nobody feeds more than fanout=2, and the source feeds 3"))
+    #expect(result.errors.contains("claims that nobody feeds more than fanout=2, and "))
     #expect(result.errors.split(separator: "\n").last?.hasPrefix("freshet: ") == true)
-    #expect(result.text.contains("and 3 peers;") && result.text.contains("  feeds peer 3\n"))
+    #expect(result.text.contains("made simpler: ") && result.text.contains(" WRONG: crowded claims"))
+    #expect(["3 peers;", "4 peers;"].contains { result.text.contains(" and " + $0) })
     let again = try #require(result.text.split(separator: "\n").last)
     #expect(again.hasPrefix("again: freshet lab check /") && again.hasSuffix("libCrowded.so --seeds 1-1"))
   }

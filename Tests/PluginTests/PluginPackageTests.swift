@@ -37,7 +37,7 @@ import Testing
       .split(separator: "\n", omittingEmptySubsequences: false)
     let start = try #require(lines.firstIndex(of: "### Your topology in fifteen minutes"))
     return lines[(start + 1)...].prefix { !$0.hasPrefix("#") }
-      .filter { ["freshet ", "swift ", "cd "].contains { word in $0.hasPrefix("    " + word) } }
+      .filter { line in ["freshet ", "swift ", "cd "].contains { line.hasPrefix("    " + $0) } }
       .map { String($0.dropFirst(4)) }
   }
 
