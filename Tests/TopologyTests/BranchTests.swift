@@ -253,13 +253,15 @@ extension [TopologyAction] {
     }
   }
 
-  @Test func `a full peer redirects to the shallowest free place, and to nobody who is not attached`() {
+  @Test
+  func `a full peer redirects to the free place where chunks are soonest, and to nobody who is not attached`()
+  {
     var bench = Bench(fanout: 2)
     bench.begin(.source, upload: 2_000_000)
     #expect(bench.handle(bench.ask(4)).accepts(4))
     #expect(bench.handle(bench.ask(5)).accepts(5))
-    let deep = Offer(kind: .free, depth: 3, slots: 1, contact: Bench.contact(40))
-    let near = Offer(kind: .free, depth: 1, slots: 1, contact: Bench.contact(50))
+    let deep = Offer(kind: .free, lag: 90, slots: 1, contact: Bench.contact(40))
+    let near = Offer(kind: .free, lag: 30, slots: 1, contact: Bench.contact(50))
     func report(_ offers: [Offer], _ standing: Standing = .attached) -> [UInt8] {
       Message.report(
         Report(sequence: 1, standing: standing, slots: 2, size: 9, height: 3, offers: offers)
@@ -278,6 +280,82 @@ extension [TopologyAction] {
     _ = other.handle(other.ask(5))
     _ = other.handle(.message(PeerRef(5), epoch: 1, bytes: report([near], .searching)))
     #expect(other.handle(other.ask(6)).redirect(of: 6) == [PeerRef(4)])
+  }
+
+  @Test func `whoever gets chunks last is sent to a free place where they are sooner, once all is calm`() {
+    var bench = Bench(fanout: 2)
+    bench.begin(.source, upload: 4_000_000)
+    #expect(bench.handle(bench.ask(4)).accepts(4))
+    #expect(bench.handle(bench.ask(5)).accepts(5))
+    let place = Bench.contact(50)
+    func report(_ sequence: UInt32, reach: UInt16, _ offers: [Offer]) -> [UInt8] {
+      var report = Report(
+        sequence: sequence,
+        standing: .attached,
+        slots: 2,
+        size: 9,
+        height: 3,
+        offers: offers
+      )
+      report.reach = reach
+      return Message.report(report).encoded
+    }
+    let offers = [Offer(kind: .free, lag: 100, slots: 1, contact: place)]
+    _ = bench.handle(.message(PeerRef(4), epoch: 1, bytes: report(1, reach: 110, [])))
+    _ = bench.handle(.message(PeerRef(5), epoch: 1, bytes: report(1, reach: 0, offers)))
+    let settle = TopologyAction.send(PeerRef(4), Message.settle(at: [place]).encoded)
+    bench.now = .seconds(3)
+    // It is not worth it.
+    #expect(!bench.handle(.timer(1)).contains(settle))
+    _ = bench.handle(.message(PeerRef(4), epoch: 1, bytes: report(2, reach: 300, [])))
+    bench.now = .seconds(4)
+    #expect(bench.handle(.timer(1)).contains(settle))
+    // What it has set in motion it waits for.
+    bench.now = .seconds(5)
+    #expect(!bench.handle(.timer(1)).contains(settle))
+  }
+
+  @Test func `the word to settle elsewhere goes down to whoever has no children, and only from a parent`() {
+    var bench = Bench(fanout: 2)
+    bench.begin()
+    _ = bench.handle(.discovered([Candidate(peer: PeerRef(1))]))
+    _ = bench.handle(.linkUp(bench.link(1)))
+    let word = Message.settle(at: [Bench.contact(50)]).encoded
+    func asks(_ actions: [TopologyAction]) -> Bool {
+      actions.contains { if case .connect(PeerRef(50), .data, _, _, _) = $0 { true } else { false } }
+    }
+    let stranger = asks(bench.handle(.message(PeerRef(9), epoch: 1, bytes: word)))
+    #expect(!stranger)
+    bench.now = .seconds(1)
+    let isFollowed = asks(bench.handle(.message(PeerRef(1), epoch: 1, bytes: word)))
+    #expect(isFollowed)
+
+    var other = Bench(fanout: 2)
+    other.begin()
+    _ = other.handle(.discovered([Candidate(peer: PeerRef(1))]))
+    _ = other.handle(.linkUp(other.link(1)))
+    #expect(other.handle(other.ask(4)).accepts(4))
+    let actions = other.handle(.message(PeerRef(1), epoch: 1, bytes: word))
+    #expect(actions.contains(.send(PeerRef(4), word)))
+    let isMoved = asks(actions)
+    #expect(!isMoved)
+  }
+
+  @Test func `whoever takes us for its parent and is none of our children is told to look elsewhere`() {
+    var bench = Bench(fanout: 2)
+    bench.begin(.source, upload: 4_000_000)
+    let report = Message.report(Report(standing: .attached, slots: 2, size: 1, height: 0, offers: [])).encoded
+    #expect(
+      bench.handle(.message(PeerRef(4), epoch: 1, bytes: report)).contains(
+        .disconnect(PeerRef(4), redirect: [])
+      )
+    )
+    _ = bench.handle(bench.ask(4))
+    #expect(
+      !bench.handle(.message(PeerRef(4), epoch: 1, bytes: report)).contains(
+        .disconnect(PeerRef(4), redirect: [])
+      )
+    )
   }
 
   @Test func `a claim that a child is dead opens the slot for repair, and the child is asked`() {

@@ -139,12 +139,14 @@ import Tree
             size: number(UInt32.self),
             height: number(UInt16.self),
             offers: some(4).map {
-              Offer(kind: .free, depth: number(UInt16.self), slots: number(UInt16.self), contact: $0)
+              Offer(kind: .free, lag: number(UInt16.self), slots: number(UInt16.self), contact: $0)
             }
           )
         ).encoded
     case 2: bytes = Message.move(to: some(4)).encoded
-    case 3: bytes = Bool.random(using: &random) ? Message.lift.encoded : Message.ping.encoded
+    case 3:
+      let words = [Message.lift, .ping, .settle(at: some(4))]
+      bytes = words[Int.random(in: 0..<3, using: &random)].encoded
     case 4:
       bytes =
         AskNote(

@@ -17,6 +17,7 @@ struct Child {
   var standing = Standing.attached
   var size: UInt32 = 1
   var height: UInt16 = 0
+  var reach: UInt16 = 0
   var capacity: UInt32 = 0
   var classes: [UInt32] = []
   var offers: [Offer] = []
@@ -44,6 +45,7 @@ struct Child {
     let isKnown =
       suspicion == nil && assigned == 0 && standing == report.standing && slots == Int(report.slots)
       && capacity == report.capacity && size == max(report.size, 1) && height == report.height
+      && reach == report.reach
       && classes == report.classes && self.offers == offers
     guard !isKnown else { return false }
     suspicion = nil
@@ -53,6 +55,7 @@ struct Child {
     capacity = report.capacity
     size = max(report.size, 1)
     height = report.height
+    reach = report.reach
     classes = report.classes
     self.offers = offers
     return true
@@ -70,6 +73,8 @@ extension Branch {
   private static let pingPatience = Duration.milliseconds(400)
   /// How long a child that was told to go elsewhere is left alone.
   private static let moveMemory = Duration.seconds(2)
+  /// How long the way to a child that is not known yet is thought to be, in milliseconds.
+  private static let usualWay: UInt64 = 32
   /// How long a loss is remembered.
   private static let lossMemory = Duration.seconds(10)
 
@@ -213,7 +218,20 @@ extension Branch {
     return way.filter { $0 != ask.peer }
   }
 
-  /// Those below whom the asker finds room, the shallowest first, at most ``TopologyContext/redirectLimit``.
+  /// How long a chunk takes to the child in a place, from when it is here, in milliseconds.
+  ///
+  /// Children are served in the order in which they came, so that a late one waits until it has gone to those before.
+  /// The way counts in steps, for it is never twice the same, and a report that says nothing new is not sent.
+  func lag(of place: Int, _ context: TopologyContext) -> UInt16 {
+    let bits = UInt64(context.stream.chunkSize) * 8_000
+    let queue = capacity.upload == 0 ? 0 : UInt64(place + 1) * bits / capacity.upload
+    let known = children.indices.contains(place) ? children[place].roundTrip : .zero
+    let step = Duration.milliseconds(8)
+    let way = known == .zero ? Self.usualWay : UInt64(max(0, min((known / 2) / step, 4096)).rounded()) * 8
+    return UInt16(clamping: queue.addingClamped(way))
+  }
+
+  /// Those below whom the asker finds room, where chunks are soonest first, at most ``TopologyContext/redirectLimit``.
   private mutating func redirect(
     _ ask: Inbound,
     _ slots: Int,
@@ -254,15 +272,16 @@ extension Branch {
     except ask: Inbound,
     _ chosen: [PeerRef]
   ) -> (child: Int, offer: Int)? {
-    var best: (child: Int, offer: Int, depth: UInt16, load: (Int, Int))?
+    var best: (child: Int, offer: Int, lag: UInt16, load: (Int, Int))?
     for index in children.indices where children[index].suspicion == nil {
       for (number, offer) in children[index].offers.enumerated()
       where offer.slots > 0 && Self.suits(offer, slots) && offer.contact.id != ask.hello?.id
         && !chosen.contains(context.peer(for: offer.contact))
       {
         let load = load(index)
-        if let best, (best.depth, best.load.0, best.load.1) <= (offer.depth, load.0, load.1) { continue }
-        best = (index, number, offer.depth, load)
+        let lag = lag(of: index, context).addingClamped(offer.lag)
+        if let best, (best.lag, best.load.0, best.load.1) <= (lag, load.0, load.1) { continue }
+        best = (index, number, lag, load)
       }
     }
     return best.map { ($0.child, $0.offer) }
@@ -346,7 +365,11 @@ extension Branch {
   }
 
   mutating func reported(_ report: Report, by peer: PeerRef, _ context: inout TopologyContext) {
-    guard let index = children.firstIndex(where: { $0.peer == peer }) else { return }
+    guard let index = children.firstIndex(where: { $0.peer == peer }) else {
+      // It takes us for its parent, and would wait for chunks for ever.
+      if parent?.peer != peer { context.emit(.disconnect(peer, redirect: [])) }
+      return
+    }
     if let last = children[index].reportSequence,
       Int32(truncatingIfNeeded: report.sequence &- last) <= 0
     {
@@ -375,10 +398,16 @@ extension Branch {
 
   /// Free places below other children.
   func places(_ context: TopologyContext, except child: Child) -> [Contact] {
-    let offers = children.filter { $0.peer != child.peer && $0.suspicion == nil }.flatMap(\.offers)
-      .filter { $0.kind == .free && $0.slots > 0 && $0.contact.id != child.contact?.id }
-    // A stable order: by depth, then as they were told.
-    let sorted = offers.enumerated().sorted { ($0.element.depth, $0.offset) < ($1.element.depth, $1.offset) }
+    var offers: [Offer] = []
+    for (index, other) in children.enumerated() where other.peer != child.peer && other.suspicion == nil {
+      for var offer in other.offers
+      where offer.kind == .free && offer.slots > 0 && offer.contact.id != child.contact?.id {
+        offer.lag = offer.lag.addingClamped(lag(of: index, context))
+        offers.append(offer)
+      }
+    }
+    // A stable order: where chunks are soonest, then as they were told.
+    let sorted = offers.enumerated().sorted { ($0.element.lag, $0.offset) < ($1.element.lag, $1.offset) }
     return Array(sorted.map(\.element.contact).prefix(Message.targetLimit))
   }
 

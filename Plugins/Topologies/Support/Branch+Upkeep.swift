@@ -13,6 +13,8 @@ extension Branch {
   private static let calm = Duration.seconds(2)
   /// In how many samples in a row a child must be starved to count.
   private static let starvedLimit = 3
+  /// So many milliseconds sooner a peer must get chunks elsewhere to be moved there.
+  private static let worthwhile: UInt16 = 16
   /// How long the fan-out stays lowered after the last starved child.
   private static let penaltyLength = Duration.seconds(30)
   private static let spareAskPatience = Duration.seconds(3)
@@ -74,14 +76,49 @@ extension Branch {
       let tallest = children.indices.filter { children[$0].relays && children[$0].suspicion == nil }
         .max { (children[$0].height, $1) < (children[$1].height, $0) }
       guard let tallest, children[tallest].height >= 2, children[tallest].standing == .attached
-      else { return }
+      else {
+        settle(&context)
+        return
+      }
       context.emit(.send(children[tallest].peer, Message.lift.encoded))
       childrenChanged = context.now
     } else if let strong = outranking(context), let above = parent?.contact {
       // It takes our place, and we find another one below it.
       context.emit(.send(children[strong].peer, Message.move(to: [above]).encoded))
       childrenChanged = context.now
+    } else {
+      settle(&context)
     }
+  }
+
+  /// Sends whoever gets chunks last to the free place where they are soonest.
+  private mutating func settle(_ context: inout TopologyContext) {
+    // Where the upload is nearly full, what a move costs it is long in being made up for.
+    let room = capacity.upload - capacity.upload / 8
+    guard slots(context) <= context.stream.copies(in: room), let last = latest(context) else { return }
+    var best: (lag: UInt16, contact: Contact)?
+    if children.count < slots(context) { best = (lag(of: children.count, context), context.me) }
+    for (index, child) in children.enumerated() where child.suspicion == nil {
+      for offer in child.offers where offer.kind == .free && offer.slots > 0 {
+        let lag = offer.lag.addingClamped(lag(of: index, context))
+        if lag < best?.lag ?? .max { best = (lag, offer.contact) }
+      }
+    }
+    guard let best, last.lag > best.lag.addingClamped(Self.worthwhile) else { return }
+    let peer = children[last.child].peer
+    context.emit(.send(peer, Message.settle(at: [best.contact]).encoded))
+    childrenChanged = context.now
+  }
+
+  /// The child below which chunks arrive last, itself included, and when that is.
+  func latest(_ context: TopologyContext) -> (child: Int, lag: UInt16)? {
+    var latest: (child: Int, lag: UInt16)?
+    for (index, child) in children.enumerated()
+    where !child.isPlain && child.suspicion == nil && child.standing == .attached {
+      let lag = lag(of: index, context).addingClamped(child.reach)
+      if lag > latest?.lag ?? 0 { latest = (index, lag) }
+    }
+    return latest
   }
 
   /// A child that should stand above us.
@@ -264,16 +301,18 @@ extension Branch {
       report.capacity = report.capacity.addingClamped(child.capacity)
       report.height = max(report.height, UInt16(clamping: Int(child.height) + 1))
     }
+    report.reach = latest(context)?.lag ?? 0
     if shape.trial != nil { report.classes = classes(context) }
     return report
   }
 
-  /// Where there is room, here and below: the shallowest, free ones before others; one place is kept for each other kind.
+  /// Where there is room, here and below: where chunks are soonest, free places before others; one place is kept for each other kind.
   private func offers(_ slots: Int, _ context: TopologyContext) -> [Offer] {
     var offers: [Offer] = []
     let free = slots - children.count
     if free > 0 {
-      offers.append(Offer(kind: .free, depth: 0, slots: UInt16(clamping: free), contact: context.me))
+      let lag = lag(of: children.count, context)
+      offers.append(Offer(kind: .free, lag: lag, slots: UInt16(clamping: free), contact: context.me))
     } else {
       var least = Int.max
       var number = 0
@@ -285,7 +324,7 @@ extension Branch {
         offers.append(
           Offer(
             kind: least == 0 ? .occupied : .weak,
-            depth: 0,
+            lag: lag(of: children.count - 1, context),
             slots: UInt16(clamping: number),
             weakest: UInt8(clamping: least),
             contact: context.me
@@ -293,12 +332,13 @@ extension Branch {
         )
       }
     }
-    for child in children where child.suspicion == nil {
-      for var offer in child.offers where offer.depth < .max && offer.slots > 0 {
-        offer.depth += 1
-        // Of one depth in the order in which they were told.
+    for (index, child) in children.enumerated() where child.suspicion == nil {
+      let way = lag(of: index, context)
+      for var offer in child.offers where offer.slots > 0 {
+        offer.lag = offer.lag.addingClamped(way)
+        // Of one lag in the order in which they were told.
         var place = offers.count
-        while place > 0, offers[place - 1].depth > offer.depth { place -= 1 }
+        while place > 0, offers[place - 1].lag > offer.lag { place -= 1 }
         offers.insert(offer, at: place)
       }
     }
@@ -308,9 +348,9 @@ extension Branch {
   }
 }
 
-extension UInt32 {
+extension FixedWidthInteger {
   /// The sum, or the greatest number where that is too small for it.
-  func addingClamped(_ other: UInt32) -> UInt32 {
+  func addingClamped(_ other: Self) -> Self {
     let (sum, isTooMuch) = addingReportingOverflow(other)
     return isTooMuch ? .max : sum
   }

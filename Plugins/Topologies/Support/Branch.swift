@@ -31,7 +31,9 @@ package struct Shape: Hashable, Sendable {
 /// knows. The first of the siblings so takes the dead parent's slot, and the others hang under it.
 ///
 /// **Below.** A peer takes no more children than its upload carries; one slot more than the shape's fan-out, where it
-/// carries that, is for orphans. Children report free slots upwards, so that a full peer redirects to the shallowest.
+/// carries that, is for orphans. Children report free slots upwards with the time that
+/// chunks take there, so that a full peer redirects to where they are soonest; and in calm times it sends whoever gets
+/// chunks last to a free slot where they are sooner.
 /// One that only watches gives way to one that relays, and one that can take few children to one that can take many, so
 /// that the capable stand high.
 ///
@@ -323,6 +325,13 @@ package struct Branch {
     case .move(let contacts):
       guard parent?.peer == peer, search == nil, mayMove(context.now) else { return }
       beginSearch(Search(moving: contacts.map { context.peer(for: $0) }), &context)
+    case .settle(let contacts):
+      guard parent?.peer == peer else { return }
+      if let last = latest(context) {
+        context.emit(.send(children[last.child].peer, message.encoded))
+      } else if children.isEmpty, search == nil, mayMove(context.now) {
+        beginSearch(Search(moving: contacts.map { context.peer(for: $0) }), &context)
+      }
     case .lift:
       guard let parent, parent.peer == peer, let above = parent.contact, mayMove(context.now) else { return }
       lift(to: above, &context)

@@ -82,16 +82,16 @@ package struct Offer: Hashable, Sendable {
   }
 
   package var kind: Kind
-  /// How far below the peer that tells of it.
-  package var depth: UInt16
+  /// How long a chunk takes to a peer that is placed there, from when the one that tells of it has it; milliseconds.
+  package var lag: UInt16
   package var slots: UInt16
   /// How many children the one can take that would give way.
   package var weakest: UInt8
   package var contact: Contact
 
-  package init(kind: Kind, depth: UInt16, slots: UInt16, weakest: UInt8 = 0, contact: Contact) {
+  package init(kind: Kind, lag: UInt16, slots: UInt16, weakest: UInt8 = 0, contact: Contact) {
     self.kind = kind
-    self.depth = depth
+    self.lag = lag
     self.slots = slots
     self.weakest = weakest
     self.contact = contact
@@ -117,6 +117,8 @@ package struct Report: Hashable, Sendable {
   package var size: UInt32
   /// How many steps it is down to its deepest descendant.
   package var height: UInt16
+  /// How long a chunk takes from here to whoever below gets it last; milliseconds.
+  package var reach: UInt16 = 0
   package var offers: [Offer]
 
   package init(
@@ -151,6 +153,8 @@ package enum Message: Hashable, Sendable {
   case move(to: [Contact])
   /// From a parent: I have room; send me the child below which your tree is tallest.
   case lift
+  /// From a parent: whoever below you gets chunks last is to ask one of these for them.
+  case settle(at: [Contact])
 
   /// Whether the bytes are a report, which only a child sends.
   package static func isReport(_ bytes: [UInt8]) -> Bool { bytes.first == 2 }
@@ -170,9 +174,10 @@ package enum Message: Hashable, Sendable {
       writer.write(report.classes, limit: Report.classLimit) { $0.write($1) }
       writer.write(report.size)
       writer.write(report.height)
+      writer.write(report.reach)
       writer.write(report.offers, limit: Report.offerLimit) { writer, offer in
         writer.write(offer.kind.rawValue)
-        writer.write(offer.depth)
+        writer.write(offer.lag)
         writer.write(offer.slots)
         writer.write(offer.weakest)
         offer.contact.encode(into: &writer.bytes)
@@ -182,6 +187,9 @@ package enum Message: Hashable, Sendable {
       writer.write(UInt8(4))
       writer.write(contacts, limit: Self.targetLimit)
     case .lift: writer.write(UInt8(5))
+    case .settle(let contacts):
+      writer.write(UInt8(6))
+      writer.write(contacts, limit: Self.targetLimit)
     }
     return writer.bytes
   }
@@ -198,6 +206,7 @@ package enum Message: Hashable, Sendable {
         let classes = reader.list(limit: Report.classLimit, { $0.read(UInt32.self) }),
         let size = reader.read(UInt32.self),
         let height = reader.read(UInt16.self),
+        let reach = reader.read(UInt16.self),
         let offers = reader.list(limit: Report.offerLimit, { $0.offer() })
       else { return nil }
       var report = Report(
@@ -210,12 +219,16 @@ package enum Message: Hashable, Sendable {
       )
       report.capacity = capacity
       report.classes = classes
+      report.reach = reach
       self = .report(report)
     case 3: self = .ping
     case 4:
       guard let contacts = reader.list(limit: Self.targetLimit, { $0.contact() }) else { return nil }
       self = .move(to: contacts)
     case 5: self = .lift
+    case 6:
+      guard let contacts = reader.list(limit: Self.targetLimit, { $0.contact() }) else { return nil }
+      self = .settle(at: contacts)
     default: return nil
     }
     guard reader.isAtEnd else { return nil }
@@ -372,10 +385,10 @@ private struct Reader {
   mutating func contact() -> Contact? { Contact.decode(bytes, at: &offset) }
 
   mutating func offer() -> Offer? {
-    guard let kind = read(UInt8.self).flatMap(Offer.Kind.init), let depth = read(UInt16.self),
+    guard let kind = read(UInt8.self).flatMap(Offer.Kind.init), let lag = read(UInt16.self),
       let slots = read(UInt16.self), let weakest = read(UInt8.self), let contact = contact()
     else { return nil }
-    return Offer(kind: kind, depth: depth, slots: slots, weakest: weakest, contact: contact)
+    return Offer(kind: kind, lag: lag, slots: slots, weakest: weakest, contact: contact)
   }
 
   mutating func list<Element>(limit: Int, _ element: (inout Reader) -> Element?) -> [Element]? {
