@@ -166,7 +166,7 @@ struct StreamTests {
     #expect(result.status == 0)
     #expect(result.errors == "")
     for name in [
-      "topology tree ", "topology chain ", "transport udp ", "discovery static ", "fanout=4", "1...64",
+      "topology tree ", "topology chain ", "transport udp ", "discovery static ", "fanout=8", "1...64",
     ] {
       #expect(result.text.contains(name), "\(name)")
     }

@@ -9,7 +9,7 @@ package struct Tree: Topology {
     version: "1.0.0",
     summary: "Each peer feeds up to fanout others, as far as its upload carries them",
     parameters: [
-      Parameter("fanout", .integer(1...64, default: 4), "how many children a peer feeds at most"),
+      Parameter("fanout", .integer(1...64, default: 8), "how many children a peer feeds at most"),
       Parameter("spare", .boolean(default: true), "keep a second link warm for repair"),
     ],
     wants: .linkSamples,
