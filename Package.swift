@@ -187,6 +187,9 @@ let package = Package(
       "Inspect",
       ["Support", pluginKit, "Inspect", "Lab", "Swarm", "Wire", "Integrity", "Tree"]
     ),
-    tests("Command", ["Support", pluginKit, "freshet", "Swarm", "Integrity", "MediaIO", "Text", "Wire"]),
+    tests(
+      "Command",
+      ["Support", pluginKit, "freshet", "Emulator", "Swarm", "Integrity", "MediaIO", "Text", "Wire"]
+    ),
   ]
 )

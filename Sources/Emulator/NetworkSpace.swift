@@ -72,22 +72,23 @@ struct NetworkSpace {
   }
 
   func filter(_ filter: Filter) throws(EmulationError) {
-    var rules = "flush ruleset\n"
     var arriving: [String] = []
     if filter.isRestricted { arriving.append("ct state new drop") }
     if filter.loss > 0 {
       arriving.append("numgen random mod 1000000 < \(Int((filter.loss * 1e6).rounded())) drop")
     }
-    if !arriving.isEmpty {
-      let lines = arriving.map { "iifname \"\(Self.device)\" \($0);" }.joined(separator: " ")
-      rules += "table inet lab { chain arriving { type filter hook input priority 0; \(lines) } }\n"
-    }
-    if let longest = filter.longest {
-      rules += "table inet lab { chain leaving { type filter hook output priority 0; "
-      // The length that UDP says counts its own header.
-      rules += "udp length >= \(longest + 8) drop; } }\n"
-    }
+    // The length that UDP says counts its own header.
+    let leaving = filter.longest.map { ["udp length >= \($0 + 8) drop"] } ?? []
+    let rules =
+      "flush ruleset\n" + Self.chain("input", "iifname", arriving) + Self.chain("output", "oifname", leaving)
     try Child.run("nft", ["-f", "-"], in: name, input: rules)
+  }
+
+  /// A table with one chain, for what passes the device on a hook.
+  private static func chain(_ hook: String, _ interface: String, _ rules: [String]) -> String {
+    let lines = rules.map { "    \(interface) \"\(device)\" \($0)\n" }.joined()
+    return rules.isEmpty
+      ? "" : "table inet \(hook) {\n  chain lab {\n    type filter hook \(hook) priority 0\n\(lines)  }\n}\n"
   }
 
   /// How many packets did not leave because too many waited.

@@ -29,6 +29,7 @@ package struct Broadcast {
   private var hasEnded = false
   private var outlet: Outlet
   private let chunkTimes: ChunkTimes?
+  private var events: EventLog?
 
   /// Broadcasts until the input is over, the time is over, or a signal comes.
   ///
@@ -191,7 +192,7 @@ package struct Broadcast {
       ?? UnifiedMerkle.width(chunksPerSecond: Double(rate) / Double(settings.longestChunk * 8))
   }
 
-  private func start(rate: UInt64, window: UInt64, address: Address) throws(NodeError) {
+  private mutating func start(rate: UInt64, window: UInt64, address: Address) throws(NodeError) {
     let identity = try NodeError.integrity { () throws(IntegrityError) in try PeerIdentity.generate() }
     var configuration = PeerConfiguration(
       swarmID: key.swarmID,
@@ -218,6 +219,7 @@ package struct Broadcast {
     configuration.patience = settings.node.patience ?? configuration.patience
     configuration.makeTopology = settings.node.makeTopology
     try host.add(configuration, bootstrap: [])
+    events = try host.eventLog(settings.node, configuration)
   }
 
   /// Passes chunks on until the stream is over and its viewers have it.
@@ -239,8 +241,10 @@ package struct Broadcast {
       for notice in host.takeNotices() { Self.tell(notice, report) }
       let now = host.clock.now
       if now >= nextReport {
-        report(.statistics(host.statistics()))
+        let statistics = host.statistics()
+        report(.statistics(statistics))
         try chunkTimes?.flush()
+        try events?.add(host.endpoint.peers[0], statistics, now: now)
         for warning in host.takeWarnings() { report(.warning(warning)) }
         nextReport = max(nextReport + .seconds(1), now)
       }
@@ -250,6 +254,8 @@ package struct Broadcast {
       }
       if hasEnded, deadline == nil {
         deadline = now + Self.drainPatience
+        try events?.leave(now: now)
+        events = nil
         host.leave()
       }
       if let deadline, host.endpoint.peers[0].hasLeft || now >= deadline { break }

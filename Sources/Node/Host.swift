@@ -161,6 +161,19 @@ final class Host {
     return try ChunkTimes(path, origin: clock.origin)
   }
 
+  /// The file for what happens to the peer that was added last, if there is to be one.
+  func eventLog(_ settings: NodeSettings, _ configuration: PeerConfiguration) throws(NodeError) -> EventLog? {
+    guard let path = settings.eventLog else { return nil }
+    return try EventLog(
+      path,
+      configuration,
+      id: statistics().id ?? "",
+      uncapped: settings.maxUpload == nil && configuration.role != .leaf,
+      now: clock.now,
+      unixOrigin: unixOrigin
+    )
+  }
+
   /// Begins to leave.
   func leave() {
     noteStanding(isFinal: true)

@@ -16,6 +16,7 @@ package struct Join {
   private let host: Host
   private var outlet: Outlet
   private let chunkTimes: ChunkTimes?
+  private var events: EventLog?
   private let bootstrap: [Address]
   private var nextReport: Duration = .zero
   private var nextCheck: Duration = .zero
@@ -51,7 +52,7 @@ package struct Join {
     chunkTimes = try host.chunkTimes(settings.node)
   }
 
-  private func start(_ report: (NodeEvent) -> Void) throws(NodeError) {
+  private mutating func start(_ report: (NodeEvent) -> Void) throws(NodeError) {
     let identity = try NodeError.integrity { () throws(IntegrityError) in
       if let membership = settings.membership { return membership.identity }
       return try PeerIdentity.generate()
@@ -83,6 +84,7 @@ package struct Join {
     configuration.patience = settings.node.patience ?? configuration.patience
     configuration.makeTopology = settings.node.makeTopology
     try host.add(configuration, bootstrap: bootstrap)
+    events = try host.eventLog(settings.node, configuration)
   }
 
   private mutating func run(_ report: (NodeEvent) -> Void) throws(NodeError) {
@@ -153,8 +155,10 @@ package struct Join {
     let now = host.clock.now
     if now >= nextReport {
       host.noteStanding(isFinal: false)
-      report(.statistics(completed(host.statistics())))
+      let statistics = host.statistics()
+      report(.statistics(completed(statistics)))
       try chunkTimes?.flush()
+      try events?.add(host.endpoint.peers[0], statistics, now: now)
       for warning in host.takeWarnings() { report(.warning(warning)) }
       nextReport = max(nextReport + .seconds(1), now)
     }
@@ -215,6 +219,8 @@ package struct Join {
 
   private mutating func leave(_ report: (NodeEvent) -> Void) throws(NodeError) {
     let asked = host.interruptions
+    try events?.leave(now: host.clock.now)
+    events = nil
     let deadline = host.clock.now + Self.leavePatience
     host.leave()
     while !host.endpoint.peers[0].hasLeft, host.clock.now < deadline {

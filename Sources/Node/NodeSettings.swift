@@ -19,6 +19,8 @@ package struct NodeSettings {
   package var patience: Duration?
   /// A file that is to hold when each chunk was made or came.
   package var chunkTimes: String?
+  /// A file that is to hold what happened to the peer.
+  package var eventLog: String?
 
   /// What a peer that has no cap says about its upload, in bits per second.
   static let uncappedUpload: UInt64 = 1_000_000_000

@@ -2,7 +2,7 @@ internal import Lab
 
 /// The commands of a researcher who compares topologies.
 extension Command {
-  static let lab = [labRun, labCheck, labEmulate, labPlan, labMerge, labScenarios]
+  static let lab = [labRun, labCheck, labEmulate, labReplay, labPlan, labMerge, labScenarios]
 
   static let labRun = Command(
     name: "lab run",
@@ -64,6 +64,32 @@ extension Command {
         "sudo freshet lab emulate steady --topology tree,striped,pull --peers 50 --rate 1M",
         "fifty real peers at 1 Mbit/s"
       )
+    ]
+  )
+
+  static let labReplay = Command(
+    name: "lab replay",
+    operands: [
+      Operand(
+        name: "RECORDING",
+        summary: "What --record-events wrote; those of several peers, or a folder of them",
+        repeats: true
+      )
+    ],
+    summary: "Run what happened to a real swarm again, under other topologies",
+    details: """
+      Who came and went, what each could upload, how far apart peers were and how much was lost come from the recordings; \
+      the more peers recorded, the less has to be estimated. All else is as in 'lab run': the seeds change what is left \
+      to chance.
+      """,
+    options: [
+      Settings.compositions.option, Settings.seeds.option, Settings.fidelity.option,
+      Settings.resultFolder.option, Settings.jobs.option, Settings.plugin.option, Settings.noProgress.option,
+      Settings.noReport.option,
+    ],
+    examples: [
+      ("freshet join 'LINK' --play --record-events me.ndjson", "record what happens to you"),
+      ("freshet lab replay me.ndjson yours.ndjson --topology tree,pull", "what would have been"),
     ]
   )
 

@@ -42,7 +42,7 @@ package struct Command: Sendable {
       Settings.key.option, Settings.authority.option, Settings.integrity.option, Settings.addressing.option,
       Settings.window.option, Settings.chunkSize.option, Settings.keep.option,
       Settings.maxUpload.option, Settings.patience.option, Settings.loop.option, Settings.duration.option,
-      Settings.stats.option, Settings.chunkTimes.option,
+      Settings.stats.option, Settings.chunkTimes.option, Settings.recordEvents.option,
     ] + Settings.common,
     examples: [
       ("freshet broadcast game.mp4 --loop", "a file, again and again"),
@@ -66,7 +66,7 @@ package struct Command: Sendable {
       Settings.listenAsViewer.option,
       Settings.advertise.option, Settings.certificate.option, Settings.identity.option,
       Settings.maxUpload.option, Settings.patience.option, Settings.duration.option, Settings.stats.option,
-      Settings.chunkTimes.option,
+      Settings.chunkTimes.option, Settings.recordEvents.option,
     ] + Settings.common,
     examples: [
       ("freshet join 'ppspp://…' --play", "watch it in ffplay or mpv"),

@@ -4,7 +4,7 @@ internal import Lab
 
 /// Files that a researcher wrote.
 enum LabFile {
-  static func read(_ path: String) throws(FileError) -> [UInt8] {
+  static func read(_ path: String, limit: Int = Element.sizeLimit) throws(FileError) -> [UInt8] {
     let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else {
       throw FileError("it cannot be read: \(unsafe String(cString: strerror(errno)))", file: path)
@@ -12,7 +12,7 @@ enum LabFile {
     defer { close(file) }
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65536)
-    while bytes.count <= Element.sizeLimit {
+    while bytes.count <= limit {
       let count = unsafe Glibc.read(file, &buffer, buffer.count)
       if count < 0, errno == EINTR { continue }
       guard count >= 0 else {
@@ -21,7 +21,7 @@ enum LabFile {
       guard count > 0 else { return bytes }
       bytes += buffer[..<count]
     }
-    throw FileError("it is longer than \(Element.sizeLimit) bytes", file: path)
+    throw FileError("it is longer than \(limit) bytes", file: path)
   }
 
   /// The names of what is in a folder, in order; none when it cannot be read.

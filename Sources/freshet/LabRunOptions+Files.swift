@@ -15,7 +15,10 @@ extension LabRunOptions {
 
   /// Writes the inputs alone; `place` is a folder in the folder, or nothing.
   func writeInputs(to folder: OutputFolder, in place: String, versions: [String: String]) throws {
-    try folder.write(place + experiment.scenario.name + ".json5", scenarioFile)
+    if recordings.isEmpty {
+      try folder.write(place + experiment.scenario.name + ".json5", scenarioFile)
+    }
+    for file in recordings { try folder.write(place + LabReplay.folder + "/" + file.name, file.bytes) }
     for file in compositionFiles { try folder.write(place + "compositions/" + file.name, file.bytes) }
     try folder.write(place + "experiment.json", description(versions))
   }
@@ -77,7 +80,8 @@ extension LabRunOptions {
     let named = chosen.map { $0.hasSuffix(".json5") ? place + $0 : $0 }
     let seeds = seed.map { "\($0)-\($0)" } ?? "\(experiment.seeds.lowerBound)-\(experiment.seeds.upperBound)"
     var arguments = [
-      place + experiment.scenario.name + ".json5", "--topology", named.joined(separator: ","), "--seeds",
+      place + (recordings.isEmpty ? experiment.scenario.name + ".json5" : LabReplay.folder), "--topology",
+      named.joined(separator: ","), "--seeds",
       seeds,
       "--fidelity", experiment.fidelity.rawValue,
     ]
@@ -120,7 +124,7 @@ extension LabRunOptions {
     set -eu
     cd "$(dirname "$0")"
     again=${1:-again}
-    "${FRESHET:-freshet}" lab run \(arguments().map(\.quotedForShell).joined(separator: " ")) --output "$again"
+    "${FRESHET:-freshet}" lab \(recordings.isEmpty ? "run" : "replay") \(arguments().map(\.quotedForShell).joined(separator: " ")) --output "$again"
     if grep -vxFf "$again/traces.txt" traces.txt; then
       echo "these runs went another way" >&2
       exit 1

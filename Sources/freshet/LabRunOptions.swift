@@ -8,6 +8,8 @@ package struct LabRunOptions: Sendable {
   package var compositionFiles: [(name: String, bytes: [UInt8])] = []
   /// As `rerun` has to write it, with the files where they are in the result folder.
   package var topologies: [String] = []
+  /// Recordings that are replayed instead of the scenario, as files.
+  package var recordings: [(name: String, bytes: [UInt8])] = []
   package var peers: Int?
   /// Bits per second instead of the scenario's.
   package var rate: UInt64?
@@ -21,11 +23,14 @@ package struct LabRunOptions: Sendable {
   init(_ values: Values) throws(UsageError) { try self.init(values, scenario: values.operands[0]) }
 
   /// Reads what was given for the scenario `name`; paths of files begin with `base`: nothing, or a folder and `/`.
+  ///
+  /// What replays has recordings for its operands, and no scenario.
   init(
     _ values: Values,
     scenario name: String,
     base: String = "",
-    seeds: Setting<ClosedRange<UInt64>> = Settings.seeds
+    seeds: Setting<ClosedRange<UInt64>> = Settings.seeds,
+    replays: Bool = false
   ) throws(UsageError) {
     guard let text = try values.optional(Settings.compositions) else {
       throw UsageError(
@@ -34,8 +39,18 @@ package struct LabRunOptions: Sendable {
     }
     var files: [(name: String, bytes: [UInt8])] = []
     do throws(FileError) {
-      scenarioFile = try Self.scenarioFile(name, base)
-      let scenario = try Scenario(scenarioFile, file: name)
+      let scenario: Scenario
+      var plan: Plan?
+      if replays {
+        scenarioFile = []
+        recordings = try LabReplay.files(values.operands)
+        let replayed = try LabReplay.plan(recordings, values.operands)
+        plan = replayed
+        scenario = replayed.scenario
+      } else {
+        scenarioFile = try Self.scenarioFile(name, base)
+        scenario = try Scenario(scenarioFile, file: name)
+      }
       let compositions = try Composition.list(text) { path throws(FileError) in
         let bytes = try LabFile.read(base + path)
         let own = path.split(separator: "/").last.map(String.init) ?? path
@@ -46,8 +61,9 @@ package struct LabRunOptions: Sendable {
         return bytes
       }
       experiment = Experiment(scenario: scenario, compositions: compositions, seeds: 1...1)
+      experiment.recorded = plan
     } catch {
-      throw name == error.file && Library.file(name) == nil && !name.hasSuffix(".json5")
+      throw !replays && name == error.file && Library.file(name) == nil && !name.hasSuffix(".json5")
         ? LabTask.unknown(name) : UsageError(error.description)
     }
     peers = try values.optional(Settings.peers)

@@ -20,6 +20,8 @@ package enum LabTask: Sendable {
     case Command.labRun.name: self = .run(try LabRunOptions(values))
     case Command.labEmulate.name:
       self = .emulate(try LabRunOptions(values, scenario: values.operands[0], seeds: Settings.emulatedSeeds))
+    case Command.labReplay.name:
+      self = .run(try LabRunOptions(values, scenario: values.operands[0], replays: true))
     case Command.labPlan.name: self = .plan(try LabPlan(values))
     case Command.labMerge.name: self = .merge(try LabMerge(values))
     default: return nil

@@ -44,6 +44,7 @@ package struct CommonOptions: Hashable, Sendable {
   package var maxUpload: UInt64?
   package var patience: Duration?
   package var chunkTimes: String?
+  package var eventLog: String?
   /// Where others reach this peer, if not where it listens; port 0 stands for the one that is listened at.
   package var advertised: [Link.Endpoint]
   package var verbosity: Verbosity
@@ -55,6 +56,7 @@ package struct CommonOptions: Hashable, Sendable {
     maxUpload = try values.optional(Settings.maxUpload)
     patience = try values.optional(Settings.patience)
     chunkTimes = try values.optional(Settings.chunkTimes)
+    eventLog = try values.optional(Settings.recordEvents)
     advertised = try values.optional(Settings.advertise) ?? []
     switch (try values.isOn(Settings.quiet), try values.isOn(Settings.verbose)) {
     case (true, true): throw UsageError("--quiet and --verbose exclude each other; leave one out")

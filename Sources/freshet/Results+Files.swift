@@ -20,7 +20,7 @@ extension Results {
       lines: lines,
       engine: comparison == nil ? experiment.fidelity.rawValue : "emulation, and packet",
       rerun: "\(folder.path)/rerun",
-      bounds: Bounds(Plan(experiment.scenario, seed: experiment.seeds.lowerBound)),
+      bounds: Bounds(experiment.plan(seed: experiment.seeds.lowerBound)),
       comparison: comparison ?? SimToReal()
     )
     for plot in report.plots {

@@ -121,6 +121,7 @@ enum Run {
     settings.duration = options.duration
     settings.patience = options.patience
     settings.chunkTimes = options.chunkTimes
+    settings.eventLog = options.eventLog
     return settings
   }
 

@@ -135,6 +135,12 @@ package enum Settings {
     "Write when each chunk was made or came, as CSV in nanoseconds of the monotonic clock",
     read: Read.file
   )
+  static let recordEvents = Setting(
+    "record-events",
+    "FILE",
+    "Write what happens to this peer each second, without any of the stream, for 'freshet lab replay'",
+    read: Read.file
+  )
   static let output = Setting(
     "output",
     "FILE|-",

@@ -70,6 +70,24 @@ import Testing
     #expect(network.nextTimeout == nil)
   }
 
+  @Test func `takes its time for the bits of a packet, one by one`() {
+    var network = network(Path(delay: .milliseconds(10)))
+    network.setLineRate(1_000_000, of: 0)
+    // A thousand bits take a millisecond; the bucket in front of the line has let both go at their times.
+    let (first, second) = (packet(to: 0x0A00_0002, byteCount: 125), packet(to: 0x0A00_0002, byteCount: 250))
+    network.receive(first.span, from: 0, now: .zero)
+    network.receive(second.span, from: 0, now: .milliseconds(1))
+    let back = packet(to: 0x0A00_0001)
+    network.receive(back.span, from: 1, now: .zero)
+    #expect(
+      drain(&network, until: .seconds(1)) == [
+        Departure(packet: back, to: 0, due: .milliseconds(10)),
+        Departure(packet: first, to: 1, due: .milliseconds(11)),
+        Departure(packet: second, to: 1, due: .milliseconds(13)),
+      ]
+    )
+  }
+
   @Test func `finds hosts by IPv6 addresses too, and drops what is for nobody`() {
     var network = network(Path(delay: .milliseconds(1)))
     var six = [UInt8](repeating: 0, count: 48)

@@ -31,6 +31,8 @@ package struct Experiment: Sendable {
   package var compositions: [Composition]
   package var seeds: ClosedRange<UInt64>
   package var fidelity: Fidelity
+  /// What is run instead of plans of the scenario; then the seed only changes what is left to chance on the way.
+  package var recorded: Plan?
 
   package init(
     scenario: Scenario,
@@ -49,6 +51,13 @@ package struct Experiment: Sendable {
     seeds.flatMap { seed in compositions.indices.map { Job(composition: $0, seed: seed) } }
   }
 
+  /// What happens in the world of a seed.
+  package func plan(seed: UInt64) -> Plan {
+    guard var plan = recorded else { return Plan(scenario, seed: seed) }
+    plan.seed = seed
+    return plan
+  }
+
   /// Does one run; the same for the same job, wherever and beside whatever it runs.
   ///
   /// `goesOn` hears, every second of virtual time, which part is done, and says whether to go on.
@@ -60,7 +69,7 @@ package struct Experiment: Sendable {
     makeTopology: @escaping MakeTopology,
     goesOn: (_ part: Double) -> Bool
   ) throws -> ReportLine.Run? {
-    let plan = Plan(scenario, seed: job.seed)
+    let plan = plan(seed: job.seed)
     let composition = compositions[job.composition]
     guard goesOn(0) else { return nil }
     let measurement: Measurement

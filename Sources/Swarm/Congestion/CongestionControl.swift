@@ -17,6 +17,9 @@ struct CongestionControl {
   let profile: CongestionProfile
   /// Bytes that are under way.
   private(set) var flight = 0
+  /// Bytes that were ever sent, and those that were given up.
+  private(set) var sentBytes: UInt64 = 0
+  private(set) var lostBytes: UInt64 = 0
   /// Bytes per second below which loss alone does not go; 0 for none.
   var floorRate: Double = 0
 
@@ -104,6 +107,7 @@ struct CongestionControl {
     lastSent = now
     pacer.take(bytes, now: now, rate: pace, burst: burst)
     flight += bytes
+    sentBytes &+= UInt64(bytes)
     peak.note(flight)
   }
 
@@ -184,6 +188,7 @@ struct CongestionControl {
   /// What was sent before the last halving is no news (RFC 6582).
   mutating func lost(_ bytes: Int, sentAt: Duration, now: Duration) {
     flight = max(0, flight - bytes)
+    lostBytes &+= UInt64(bytes)
     if let last = lastLoss, sentAt < last { return }
     lastLoss = now
     // While the queue empties, it is the window to come back to that was too large.
