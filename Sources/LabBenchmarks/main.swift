@@ -3,22 +3,32 @@ import Lab
 import PluginKit
 import Tree
 
-// What a delivered chunk costs the engine at chunk fidelity: `LabBenchmarks [PEERS] [RATE] [CHUNK SIZE] [SECONDS]`.
+// What a delivered chunk costs the engine at chunk fidelity: `LabBenchmarks [PEERS] [SECONDS] [RAMP] [source]`.
+//
+// A tree carries a stream of 1 Mbit/s in chunks of 16 KiB for so many seconds to peers that upload 5.5 Mbit/s each. In
+// each of equal parts of the ramp as many peers join as have before; by `source` they know the source alone, otherwise a
+// tracker. Large worlds are mostly spent waiting for memory: GLIBC_TUNABLES=glibc.malloc.hugetlb=1 helps them.
 
-let arguments = CommandLine.arguments.dropFirst().compactMap { Int($0) }
-let count = arguments.first ?? 10_000
-let rate = arguments.count > 1 ? arguments[1] : 1_000_000
-let chunkSize = arguments.count > 2 ? arguments[2] : 16_384
-let seconds = arguments.count > 3 ? arguments[3] : 60
+let numbers = CommandLine.arguments.dropFirst().compactMap { Int($0) }
+let count = max(1, numbers.first ?? 10_000)
+let seconds = numbers.count > 1 ? numbers[1] : 60
+let doublings = log2(Double(max(count, 2)))
+let ramp = numbers.count > 2 ? Double(numbers[2]) : 4 * doublings
+let knowsSourceOnly = CommandLine.arguments.last == "source"
 
-let upload = UInt64(rate) * 22 / 10
+let upload: UInt64 = 5_500_000
 let scenario = Scenario(
   name: "benchmark",
-  stream: Scenario.Stream(rate: UInt64(rate), chunkSize: chunkSize),
-  source: Access(upload: UInt64(rate) * 64),
+  stream: Scenario.Stream(rate: 1_000_000, chunkSize: 16_384, deadline: .seconds(5)),
+  source: Access(upload: 1_000_000_000),
   groups: [Scenario.Group(access: Access(upload: upload))],
   count: count,
-  phases: Scenario.Phases(ramp: .seconds(10), settle: .seconds(10), measure: .seconds(seconds))
+  phases: Scenario.Phases(
+    ramp: .milliseconds(Int(ramp * 1000)),
+    settle: .seconds(5),
+    measure: .seconds(seconds),
+    drain: .seconds(5)
+  )
 )
 var random = RandomSource(seed: 1)
 var peers = [Plan.Planned(role: .source, joins: .zero, access: scenario.source)]
@@ -27,34 +37,59 @@ for index in 0..<count {
     x: Float(random.next() % 1400) / 1000 - 0.7,
     y: Float(random.next() % 1400) / 1000 - 0.7
   )
-  // Each second twice as many as in all the time before: nobody waits for a place.
-  let part = Double(index + 1) / Double(count)
-  let joins = max(0.1, 10 + log2(part) * 10 / log2(Double(max(count, 2))))
+  let joins = max(0.1, ramp * (1 + log2(Double(index + 1) / Double(count)) / doublings))
   peers.append(
-    Plan.Planned(joins: .milliseconds(Int(joins * 1000)), access: Access(upload: upload), place: place)
+    Plan.Planned(joins: .microseconds(Int64(joins * 1e6)), access: Access(upload: upload), place: place)
   )
 }
-let plan = Plan(scenario: scenario, seed: 1, peers: peers)
 var world = try ChunkWorld(
-  plan,
-  Composition(name: "tree", parts: [Composition.Part("tree", parameters: "fanout=2")]),
-  discovery: .tracker
+  Plan(scenario: scenario, seed: 1, peers: peers),
+  Composition(name: "tree", parts: [Composition.Part("tree", parameters: "fanout=4")]),
+  discovery: knowsSourceOnly ? .source : .tracker
 ) { _, parameters throws(ParameterError) in
   try Tree(parameters: Parameters(parameters, declared: Tree.manifest.parameters))
 }
+peers = []
+
+func usage() -> (processor: Double, megabytes: Int) {
+  var usage = rusage()
+  unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+  let user = Double(usage.ru_utime.tv_sec) + Double(usage.ru_utime.tv_usec) / 1e6
+  return (user + Double(usage.ru_stime.tv_sec) + Double(usage.ru_stime.tv_usec) / 1e6, usage.ru_maxrss / 1024)
+}
+func seconds(_ duration: Duration) -> Int { Int(duration / .seconds(1)) }
+func rounded(_ value: Double) -> Double { (value * 1000).rounded() / 1000 }
+
+let began = ContinuousClock.now
+let end = seconds(scenario.phases.end)
+var last = (delivered: UInt64(0), spent: 0.0)
+for second in 1...end {
+  world.run(until: .seconds(second))
+  guard count >= 100_000 || second % 10 == 0 else { continue }
+  let usage = usage()
+  let delivered = world.measurement.arrivals - world.measurement.duplicates
+  let cost = (usage.processor - last.spent) * 1e6 / Double(max(1, delivered - last.delivered))
+  last = (delivered, usage.processor)
+  print(
+    "\(second) of \(end) s, \(world.measurement.joins) peers, \(delivered) delivered, \(rounded(cost)) us each,",
+    "\(seconds(ContinuousClock.now - began)) s on the wall, \(usage.megabytes) MB"
+  )
+  fflush(nil)
+}
 let result = world.run()
-var usage = rusage()
-unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-// Processor time, which others on the machine do not lengthen as they do the time on the wall.
-let spent = Double(usage.ru_utime.tv_sec) * 1e9 + Double(usage.ru_utime.tv_usec) * 1e3
+let wall = rounded((ContinuousClock.now - began) / .seconds(1))
+let spent = usage()
 let delivered = result.arrivals - result.duplicates
-print("\(count) peers, \(delivered) chunks delivered, \(spent / 1e9) s, \(usage.ru_maxrss / 1024) MB")
-print(
-  "\(spent / Double(max(delivered, 1))) ns a chunk, \(Double(result.calls) / Double(max(delivered, 1))) calls a chunk"
-)
 func time(_ part: Double) -> String {
   result.delays.quantile(part, of: result.expected).map { "\($0 / 1_000_000) ms" } ?? "never"
 }
+print(
+  "\(count) peers, \(delivered) deliveries, \(world.eventCount) events, \(result.calls) calls of a topology"
+)
+let cost = rounded(spent.processor * 1e6 / Double(max(delivered, 1)))
+print("\(wall) s on the wall, \(rounded(spent.processor)) s of a processor, \(cost) us a delivery")
+let share = rounded(Double(spent.megabytes) * 1024 / Double(count))
+print("\(spent.megabytes) MB at most, \(share) KB a peer")
 print("delivered \(result.delivered), p50 \(time(0.5)), p99 \(time(0.99)), copies \(result.copies)")
 print(
   "starts p50 \((result.starts.quantile(0.5) ?? 0) / 1_000_000) ms, never \(result.neverStarted) of \(result.joins)"

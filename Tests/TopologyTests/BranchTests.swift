@@ -358,6 +358,24 @@ extension [TopologyAction] {
     )
   }
 
+  @Test func `a report causes news only when it says something new`() {
+    var bench = Bench()
+    bench.attach()
+    _ = bench.handle(bench.ask(4))
+    bench.now = .milliseconds(100)
+    _ = bench.handle(.timer(4))
+    func report(_ sequence: UInt32, size: UInt32) -> TopologyEvent {
+      var report = Report(standing: .attached, slots: 2, size: size, height: 1, offers: [])
+      report.sequence = sequence
+      return .message(PeerRef(4), epoch: 1, bytes: Message.report(report).encoded)
+    }
+    let news = TopologyAction.setTimer(4, at: .milliseconds(120))
+    #expect(bench.handle(report(1, size: 9)) == [news])
+    _ = bench.handle(.timer(4))
+    #expect(bench.handle(report(2, size: 9)).isEmpty)
+    #expect(bench.handle(report(3, size: 10)) == [news])
+  }
+
   @Test func `a claim that a child is dead opens the slot for repair, and the child is asked`() {
     var bench = Bench(fanout: 2)
     bench.begin(.source, upload: 3_000_000)

@@ -23,6 +23,8 @@ struct CalendarQueue {
   private var step: Int64 = 0
   /// The last comes first.
   private var present: [ChunkEvent] = []
+  /// Those that were scheduled when their step had come.
+  private var late = Heap<ChunkEvent>()
   private var unordered: [ChunkEvent] = []
   private var ends = [Int](repeating: 0, count: placeCount)
 
@@ -34,7 +36,7 @@ struct CalendarQueue {
     event.number(scheduled)
     let step = event.time >> Self.stepShift
     if step <= self.step {
-      insert(event)
+      late.insert(event)
     } else if event.time >> Self.eraShift == self.step >> (Self.eraShift - Self.stepShift) {
       steps[Int(step) & (Self.stepCount - 1)].append(event)
     } else {
@@ -46,14 +48,25 @@ struct CalendarQueue {
 
   /// Takes the next event that is not later than `end`.
   mutating func next(until end: Int64) -> ChunkEvent? {
-    while present.isEmpty {
+    while present.isEmpty, late.first == nil {
       guard count > 0, (step + 1) << Self.stepShift <= end else { return nil }
       advance()
+    }
+    if let event = late.first, present.last.map({ event < $0 }) ?? true {
+      guard event.time <= end else { return nil }
+      count -= 1
+      return late.popFirst()
     }
     guard let event = present.last, event.time <= end else { return nil }
     present.removeLast()
     count -= 1
     return event
+  }
+
+  /// The peer of the event that comes after so many others, of those that belong to the present step.
+  func peer(after others: Int) -> Int? {
+    let place = present.count - 1 - others
+    return place >= 0 ? Int(present[place].to) : nil
   }
 
   private mutating func advance() {
@@ -103,18 +116,12 @@ struct CalendarQueue {
     while index < present.count {
       let event = present[index]
       var place = index
-      while place > 0, event.follows(present[place - 1]) {
+      while place > 0, present[place - 1] < event {
         present[place] = present[place - 1]
         place -= 1
       }
       present[place] = event
       index += 1
     }
-  }
-
-  private mutating func insert(_ event: ChunkEvent) {
-    var place = present.count
-    while place > 0, event.follows(present[place - 1]) { place -= 1 }
-    present.insert(event, at: place)
   }
 }

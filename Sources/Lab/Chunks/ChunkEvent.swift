@@ -1,5 +1,5 @@
 /// Something that happens at a time, in thirty-two bytes without references.
-struct ChunkEvent {
+struct ChunkEvent: Comparable {
   enum Kind: UInt8 {
     // At one peer, `to`.
     /// A chunk, `first`, is here from `from`; `second` is its place among the extras, 0 for none.
@@ -55,7 +55,7 @@ struct ChunkEvent {
   /// Gives the event its place among those of one time.
   mutating func number(_ number: UInt64) { order = order & 0xFF | number << 8 }
 
-  func follows(_ other: ChunkEvent) -> Bool {
-    time != other.time ? time > other.time : order > other.order
+  static func < (left: ChunkEvent, right: ChunkEvent) -> Bool {
+    left.time != right.time ? left.time < right.time : left.order < right.order
   }
 }

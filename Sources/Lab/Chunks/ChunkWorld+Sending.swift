@@ -206,7 +206,8 @@ extension ChunkWorld {
     let target = Int(peers[index].links[link].peer)
     peers[index].links[link].lastUsed = now
     peers[index].links[link].lastPush = now
-    guard reaches(index, target), !isLost(index, link) else {
+    // To whom there is a link has been there.
+    guard goneCount == 0 && !isDivided || reaches(index, target), !isLost(index, link) else {
       tally.lost += 1
       mark(target, entry.chunk, .repair)
       release(entry)
@@ -299,9 +300,10 @@ extension ChunkWorld {
     }
     tally.arrived += 1
     guard let link = link(index, to: event.from) else { return }
+    // The next hop comes first.
+    defer { spend(index, WireCost.acknowledgement) }
     let chunk = event.first
     let note = event.second == 0 ? 0 : extras[Int(event.second)].note
-    spend(index, WireCost.acknowledgement)
     peers[index].links[link].isSilent = false
     if view.isHere(index, chunk) {
       measurement.arrivals += 1
@@ -326,8 +328,10 @@ extension ChunkWorld {
     peers[index].links[link].lastProgress = now
     peers[index].links[link].chunksFrom += 1
     notePush(index, link, chunk)
-    keep(index, chunk, from: link)
+    view.store(index, chunk)
+    // How it came is known before it goes on.
     reached(index, chunk, event.second)
+    passOn(index, chunk, from: link)
     found(index, chunk, from: link)
     guard peers[index].wishes.contains(.chunks) else { return }
     let sender = view.reference(event.from, at: index)
@@ -346,9 +350,8 @@ extension ChunkWorld {
     return missing(index, chunk).map { peers[index].missing[$0].source == side.peer } ?? false
   }
 
-  /// A chunk that is genuine: into the window, and on to the next hop at once.
-  mutating func keep(_ index: Int, _ chunk: UInt32, from link: Int?) {
-    view.store(index, chunk)
+  /// A chunk is in the window: on to the next hop at once.
+  private mutating func passOn(_ index: Int, _ chunk: UInt32, from link: Int?) {
     peers[index].lastArrival = now
     forward(index, chunk, except: link)
     noteNews(index, chunk)
@@ -366,7 +369,8 @@ extension ChunkWorld {
     measurement.published += 1
     beginSample(chunk)
     peers[0].expected = chunk + 1
-    keep(0, chunk, from: nil)
+    view.store(0, chunk)
+    passOn(0, chunk, from: nil)
     if peers[0].wishes.contains(.chunks) {
       let me = view.reference(0, at: 0)
       tell(0, .chunks([ChunkArrival(chunk: UInt64(chunk), from: me, note: 0)]))

@@ -11,19 +11,22 @@ extension ChunkWorld {
     }
     isTelling = true
     handle(index, event)
+    tellBacklog(index)
+    isTelling = false
+  }
+
+  private mutating func tellBacklog(_ index: Int) {
     var place = 0
     while place < backlog.count {
       handle(index, backlog[place])
       place += 1
     }
     if place > 0 { backlog.removeAll(keepingCapacity: true) }
-    isTelling = false
   }
 
-  private mutating func handle(_ index: Int, _ event: TopologyEvent) {
-    measurement.calls += 1
+  private func context(_ index: Int) -> TopologyContext {
     view.host = index
-    var context = TopologyContext(
+    return TopologyContext(
       now: .nanoseconds(now),
       me: view.contact(index),
       epoch: 1,
@@ -33,6 +36,11 @@ extension ChunkWorld {
       random: peers[index].random,
       directory: view
     )
+  }
+
+  private mutating func handle(_ index: Int, _ event: TopologyEvent) {
+    measurement.calls += 1
+    var context = context(index)
     if case .inbound(let ask) = event {
       let asker = view.peer(ask.peer, at: index)
       let number = link(index, to: asker).map { peers[index].links[$0].answered } ?? 0
@@ -263,21 +271,36 @@ extension ChunkWorld {
   mutating func everySecond(_ index: Int) {
     guard peers[index].state == .running else { return }
     events.schedule(ChunkEvent(.second, at: now + 1_000_000_000, to: index))
+    // One look at the peer does for all its samples: they ask for little.
+    var context = context(index)
     for link in peers[index].links.indices {
-      let side = peers[index].links[link]
-      guard !side.isFree, side.isOpen, !side.isUseless else { continue }
-      let upload = peers[index].upload
-      let sample = LinkSample(
-        roundTrip: .nanoseconds(side.trip),
-        queuedBytes: Int(side.waiting) * chunkBytes,
-        rate: upload == 0 ? Self.unlimited : upload,
-        loss: Double(side.repairsFrom) / Double(max(side.chunksFrom, 1)),
-        isStarved: side.lateSince > 0
-      )
-      peers[index].links[link].lateSince = 0
-      peers[index].links[link].chunksFrom = 0
-      peers[index].links[link].repairsFrom = 0
-      tell(index, .linkSample(view.reference(side.peer, at: index), sample))
+      guard let sample = sample(index, link) else { continue }
+      measurement.calls += 1
+      topologies[index]?.handle(sample, &context)
     }
+    peers[index].random = context.random
+    said?.append(contentsOf: context.actions.lazy.map { (index, $0) })
+    isTelling = true
+    for action in context.actions { perform(index, action) }
+    tellBacklog(index)
+    isTelling = false
+  }
+
+  /// How a link did in the last second; `nil` when it is of no use.
+  private mutating func sample(_ index: Int, _ link: Int) -> TopologyEvent? {
+    let side = peers[index].links[link]
+    guard !side.isFree, side.isOpen, !side.isUseless else { return nil }
+    let upload = peers[index].upload
+    let sample = LinkSample(
+      roundTrip: .nanoseconds(side.trip),
+      queuedBytes: Int(side.waiting) * chunkBytes,
+      rate: upload == 0 ? Self.unlimited : upload,
+      loss: Double(side.repairsFrom) / Double(max(side.chunksFrom, 1)),
+      isStarved: side.lateSince > 0
+    )
+    peers[index].links[link].lateSince = 0
+    peers[index].links[link].chunksFrom = 0
+    peers[index].links[link].repairsFrom = 0
+    return .linkSample(view.reference(side.peer, at: index), sample)
   }
 }

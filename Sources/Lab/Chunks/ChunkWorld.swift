@@ -102,6 +102,13 @@ package struct ChunkWorld {
   /// Those who have a parent or chunks, for a tracker; in the order in which they came.
   var attached: [UInt32] = []
   var marks: Marks
+  /// How many have left, and whether there is a partition: while neither is so, everybody reaches everybody.
+  var goneCount = 0
+  var isDivided = false
+  /// Means nothing; it is there because of how it is computed.
+  private var foreseen: UInt64 = 0
+  /// How many of the next events need nothing that has not been touched.
+  private var foreseenEvents = 0
 
   /// A world at time zero.
   ///
@@ -179,6 +186,11 @@ package struct ChunkWorld {
       instant += 1
       if instant > Self.instantLimit + Self.instantLimitOfPeer * peers.count { spinning = Int(event.to) }
     }
+    if foreseenEvents == 0 {
+      foreseenEvents = Self.foresight
+      foresee()
+    }
+    foreseenEvents -= 1
     record(event)
     happen(event)
     return Int(event.to)
@@ -195,6 +207,32 @@ package struct ChunkWorld {
     }
     events.schedule(ChunkEvent(.finish, at: measured.upperBound, to: 0))
   }
+
+  /// How many events ahead memory is asked for.
+  private static let foresight = 8
+
+  /// Touches what the next events need, so that memory is waited for once for all of them and not again and again.
+  ///
+  /// The peers of those after the next, and what hangs on the peers of the next.
+  private mutating func foresee() {
+    var sum: UInt64 = 0
+    for place in Self.foresight..<Self.foresight * 2 {
+      guard let index = events.peer(after: place) else { break }
+      sum &+= peers[index].trace &+ UInt64(truncatingIfNeeded: peers[index].lastArrival)
+      sum &+= UInt64(truncatingIfNeeded: peers[index].nextRepair) &+ UInt64(view.newest(index))
+    }
+    for place in 0..<Self.foresight {
+      guard let index = events.peer(after: place) else { break }
+      sum &+= UInt64(peers[index].linkPeers.first ?? 0) &+ UInt64(peers[index].routes.first?.from ?? 0)
+      for link in peers[index].links.indices.prefix(Self.foreseenLinks) {
+        sum &+= UInt64(peers[index].links[link].peer)
+        sum &+= UInt64(truncatingIfNeeded: peers[index].links[link].lastPush)
+      }
+    }
+    foreseen = sum
+  }
+
+  private static let foreseenLinks = 3
 
   private mutating func record(_ event: ChunkEvent) {
     let index = Int(event.to)
@@ -257,7 +295,10 @@ package struct ChunkWorld {
     StreamProperties(rate: copyRate, chunkSize: plan.scenario.stream.chunkSize, stripes: Int(stripes))
   }
 
-  // MARK: What tests look at
+  // MARK: What tests and benchmarks look at
+
+  /// How much has happened or is going to.
+  package var eventCount: UInt64 { events.scheduled }
 
   /// Where a peer stands by its own word: 0 for the source, `nil` without a parent.
   package func depth(of peer: Int) -> Int? { depthOf(peer) }
