@@ -175,7 +175,10 @@ let package = Package(
     ),
     tests("JSON5", ["Support", "JSON5"]),
     tests("Swarm", ["Support", pluginKit, "Swarm", "Lab", "Wire", "Integrity"] + topologies),
-    tests("Lab", ["Support", pluginKit, "Lab", "Swarm", "Integrity"] + topologies),
+    tests(
+      "Lab",
+      ["Support", pluginKit, "Lab", "Swarm", "Integrity", "Pull", "PushPull", "Gossip"] + topologies
+    ),
     tests("Topology", ["Support", pluginKit, "Branching", "Membership", "Static"] + topologies),
     tests("Meshwork", ["Support", pluginKit, "Lab", "Meshwork", "Pull", "PushPull", "Gossip"]),
     tests("Net", ["CAllocations", "Support", pluginKit, "Net", "UDP"]),

@@ -15,7 +15,7 @@ package struct Chain: Topology {
       Parameter("spare", .boolean(default: true), "keep a second link warm for repair")
     ],
     wants: .linkSamples,
-    claims: [.noDuplicates, .noLoops]
+    claims: [.noDuplicates, .noLoops, .repair(within: .seconds(5))]
   )
 
   private var branch: Branch

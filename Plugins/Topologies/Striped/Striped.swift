@@ -17,7 +17,7 @@ package struct Striped: Topology {
       Parameter("fanout", .integer(1...64, default: 64), "how many children a peer feeds at most"),
     ],
     wants: .linkSamples,
-    claims: [.noDuplicates, .noLoops, .logarithmicDepth]
+    claims: [.noLoops, .logarithmicDepth]
   )
 
   static let balanceInterval = Duration.seconds(2)

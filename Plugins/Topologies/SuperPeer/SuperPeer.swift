@@ -22,7 +22,9 @@ package struct SuperPeer: Topology {
       Parameter("spare", .boolean(default: true), "keep a second link warm for repair"),
     ],
     wants: .linkSamples,
-    claims: [.noDuplicates, .noLoops, .logarithmicDepth]
+    claims: [
+      .noDuplicates, .noLoops, .logarithmicDepth, .repair(within: .seconds(10)),
+    ]
   )
 
   private var branch: Branch

@@ -6,7 +6,8 @@ import PluginKit
 /// able to take, as high as leaves slots enough for all. Reports carry up how many could take how many, views carry the
 /// bar down; there is no list of the core.
 extension Branch {
-  /// So many slots more than there are peers, in eighths of them, must be left when the bar rises.
+  /// So many slots more than there are peers, in eighths of them and at least one for whoever comes next, must be left
+  /// when the bar rises.
   private static let slackEighths = 3
   /// How long the bar could have risen before it does; it falls at once.
   private static let patience = Duration.seconds(5)
@@ -41,7 +42,7 @@ extension Branch {
 
   /// The highest bar above which there are slots enough for everybody; 0 where there are too few in any case.
   private func highestBar(_ context: TopologyContext) -> UInt8 {
-    let needed = UInt64(census.peers) + UInt64(census.peers) * UInt64(Self.slackEighths) / 8
+    let needed = UInt64(census.peers) + max(1, UInt64(census.peers) * UInt64(Self.slackEighths) / 8)
     var slots = UInt64(slots(context))
     let classes = classes(context)
     for number in classes.indices.reversed() {

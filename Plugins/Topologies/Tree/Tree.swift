@@ -13,7 +13,9 @@ package struct Tree: Topology {
       Parameter("spare", .boolean(default: true), "keep a second link warm for repair"),
     ],
     wants: .linkSamples,
-    claims: [.noDuplicates, .noLoops, .logarithmicDepth]
+    claims: [
+      .noDuplicates, .noLoops, .logarithmicDepth, .repair(within: .seconds(5)),
+    ]
   )
 
   private var branch: Branch

@@ -68,6 +68,13 @@ extension Examination {
     return nil
   }
 
+  private func isChild(_ child: Int, of parent: Int) -> Bool {
+    world.reaches(parent, child)
+      && world.link(child, to: UInt32(parent)).map {
+        world.peers[child].links[$0].parentStripes.rawValue != 0
+      } == true
+  }
+
   private func feeds(_ parent: Int, _ child: Int, _ stripe: UInt16) -> Bool {
     guard world.peers[parent].state == .running,
       let link = world.link(parent, to: UInt32(child))
@@ -75,16 +82,26 @@ extension Examination {
     return world.peers[parent].routes.contains { Int($0.link) == link && $0.stripe == stripe }
   }
 
-  private func tooMany(_ limit: Int, at peer: Int, _ parameter: String) -> String? {
-    let children = Set(world.peers[peer].routes.map { world.peers[peer].linkPeers[Int($0.link)] })
-    var count = children.count
+  /// One who takes the place of a child that did not answer may be there beside it for so long.
+  private static let overlap: Int64 = 1_000_000_000
+
+  /// A child counts from the time on at which it knows.
+  private mutating func tooMany(_ limit: Int, at peer: Int, _ parameter: String) -> String? {
     // Who pushes chunk by chunk feeds those to whom it gives the same one.
     var pushed: [UInt64: Set<PeerRef>] = [:]
     for case (peer, .push(let chunk, let child, _)) in world.said ?? [] {
       pushed[chunk, default: []].insert(child)
     }
-    count = max(count, pushed.values.map(\.count).max() ?? 0)
-    guard count > limit else { return nil }
+    let routed = Set(world.peers[peer].routes.map { world.peers[peer].linkPeers[Int($0.link)] })
+    let children = routed.count > limit ? routed.filter { isChild(Int($0), of: peer) } : []
+    let count = max(children.count, pushed.values.map(\.count).max() ?? 0)
+    guard count > limit else {
+      crowdedSince[peer] = nil
+      return nil
+    }
+    let since = crowdedSince[peer] ?? world.now
+    crowdedSince[peer] = since
+    guard world.now - since > Self.overlap || children.isEmpty else { return nil }
     let names = children.sorted().map { Self.who(Int($0)) }.joined(separator: ", ")
     return
       "\(name) claims that nobody feeds more than \(parameter)\(limit), and \(Self.who(peer)) feeds \(count)"

@@ -49,6 +49,8 @@ package struct Examination {
   var lastMove: Int64 = 0
   var losses: UInt64 = 0
   var duplicates: UInt64 = 0
+  /// Since when a peer has had more children than it may.
+  var crowdedSince: [Int: Int64] = [:]
 
   /// Runs a world to its end, or until something is wrong.
   ///

@@ -45,6 +45,8 @@ extension ChunkWorld {
     peers[index].links[link].isOpen = false
     peers[index].linkPeers[link] = ChunkPeer.nobody
     peers[index].links[link].parentStripes = []
+    // Should the goodbye be lost, or none be said, the other side finds out by our silence.
+    notice(loss: UInt32(index), at: Int(side.peer))
   }
 
   /// A link ends without our doing: the topology hears of it.

@@ -47,7 +47,8 @@ extension ChunkWorld {
     guard peers[index].state == .running, let link = link(index, to: other),
       peers[index].links[link].silenceAt == now
     else { return }
-    guard !reaches(Int(other), index) || peers[Int(other)].state == .gone else {
+    let isHeard = reaches(Int(other), index) && self.link(Int(other), to: UInt32(index)) != nil
+    guard !isHeard || peers[Int(other)].state == .gone else {
       peers[index].links[link].lostSince = ChunkPeer.never
       peers[index].links[link].isSilent = false
       if !peers[index].missing.isEmpty { planRepair(index, now) }

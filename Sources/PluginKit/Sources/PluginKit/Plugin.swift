@@ -39,11 +39,12 @@ public enum Claim: Hashable, Sendable {
   case noDuplicates
   /// No peer is its own ancestor.
   case noLoops
-  /// No peer sends to more children than the named parameter says.
+  /// No peer sends to more children than the named parameter says; one may take the place of another that is silent a
+  /// second before that one is given up.
   case fanOut(parameter: String)
   /// The depth grows with the logarithm of the number of peers, where each can feed two or more.
   case logarithmicDepth
-  /// No peer sends to more children than this.
+  /// No peer sends to more children than this; as with ``fanOut(parameter:)``.
   case children(atMost: Int)
   /// Whoever was fed and is so no more hears new chunks again within this time, where there is enough upload.
   case repair(within: Duration)
