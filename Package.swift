@@ -87,7 +87,7 @@ let package = Package(
     module("Swarm", [pluginKit, "Wire", "Integrity"]),
     module("Net", [pluginKit, "CSockets"]),
     module("MediaIO", ["CFFmpeg", "Threads"]),
-    module("Node", [pluginKit, "Text", "Swarm", "Wire", "Integrity", "Net", "MediaIO", "Threads"]),
+    module("Node", [pluginKit, "JSON5", "Text", "Swarm", "Wire", "Integrity", "Net", "MediaIO", "Threads"]),
     .target(
       name: "Lab",
       dependencies: [pluginKit, "JSON5", "Text", "Threads", "Swarm", "Wire", "Integrity"],
@@ -174,7 +174,7 @@ let package = Package(
       resources: [.copy("Vectors")]
     ),
     tests("JSON5", ["Support", "JSON5"]),
-    tests("Swarm", ["Support", pluginKit, "Swarm", "Lab", "Wire", "Integrity"] + topologies),
+    tests("Swarm", ["Support", pluginKit, "Swarm", "Lab", "Wire", "Integrity", "Pull"] + topologies),
     tests(
       "Lab",
       ["Support", pluginKit, "Lab", "Swarm", "Integrity", "Pull", "PushPull", "Gossip"] + topologies

@@ -27,7 +27,8 @@ extension Inspector {
       (fields, said.verdict) = descriptor(body, on: name)
     case .ask: fields = Extension.Ask(body).map(self.fields)
     case .answer: fields = Extension.Answer(body).map(self.fields)
-    case .stop: fields = integer(body, UInt64.self).map { [stripes(StripeSet(rawValue: $0))] }
+    case .stop: fields = Extension.Stop(body).map { [epoch($0.epoch), stripes($0.stripes)] }
+    case .part: fields = Extension.Part(body).map { [epoch($0.epoch), suggestions($0.redirect)] }
     case .goodbye:
       var offset = 0
       fields = Extension.Suggestion.decode(copy(body), at: &offset).map { [suggestions($0)] }
@@ -157,7 +158,7 @@ extension Inspector {
       }
     return [
       Field("ask", .unsigned(UInt64(ask.number)), "#\(ask.number) \(verb)"),
-      Field("purpose", .text("\(ask.purpose)")),
+      epoch(ask.epoch), Field("purpose", .text("\(ask.purpose)")),
       stripes(ask.stripes),
     ] + from(ask.from) + note(ask.note)
   }
@@ -173,6 +174,22 @@ extension Inspector {
   private func fields(_ ping: Extension.Ping) -> [Field] {
     [Field("token", .unsigned(ping.token))]
       + state(isAttached: ping.isAttached, depth: ping.depth == .max ? nil : Int(ping.depth))
+      + [epoch(ping.epoch)] + seen(ping.swap)
+  }
+
+  private func epoch(_ number: UInt32) -> Field {
+    Field("epoch", .unsigned(UInt64(number)), number == 0 ? "no epoch yet" : "epoch \(number)")
+  }
+
+  /// What a peer saw of a swap.
+  private func seen(_ swap: Extension.Ping.Seen) -> [Field] {
+    guard swap.epoch != 0 else { return [] }
+    return [
+      Field("swap_epoch", .unsigned(UInt64(swap.epoch)), "the swap to epoch \(swap.epoch)"),
+      Field("swap_gap_ms", .unsigned(UInt64(swap.gap)), "gap \(swap.gap) ms"),
+      Field("swap_lost", .unsigned(UInt64(swap.lost)), "\(swap.lost) lost"),
+      Field("swap_duplicate", .unsigned(UInt64(swap.duplicates)), "\(swap.duplicates) came again"),
+    ]
   }
 
   private func stripes(_ set: StripeSet) -> Field {

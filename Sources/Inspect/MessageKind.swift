@@ -29,6 +29,7 @@ package enum MessageKind: String, Hashable, Sendable, CaseIterable {
   case answer
   case stop
   case goodbye
+  case part
   case message
   case ping
   case pong
@@ -39,7 +40,9 @@ package enum MessageKind: String, Hashable, Sendable, CaseIterable {
   /// Whether it is one of our own.
   package var isExtension: Bool {
     switch self {
-    case .hello, .descriptor, .ask, .answer, .stop, .goodbye, .message, .ping, .pong, .note, .extension: true
+    case .hello, .descriptor, .ask, .answer, .stop, .goodbye, .part, .message, .ping, .pong, .note,
+      .extension:
+      true
     default: false
     }
   }
@@ -85,6 +88,7 @@ package enum MessageKind: String, Hashable, Sendable, CaseIterable {
       case .answer: .answer
       case .stop: .stop
       case .goodbye: .goodbye
+      case .part: .part
       case .message: .message
       case .ping: .ping
       case .pong: .pong

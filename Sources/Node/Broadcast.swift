@@ -30,6 +30,7 @@ package struct Broadcast {
   private var outlet: Outlet
   private let chunkTimes: ChunkTimes?
   private var events: EventLog?
+  private var swaps = SwapDesk()
 
   /// Broadcasts until the input is over, the time is over, or a signal comes.
   ///
@@ -137,6 +138,9 @@ package struct Broadcast {
       )
     }
     for notice in source.notices { report(.sentence(notice)) }
+    if let folder = settings.control, let obstacle = host.openControl(in: folder) {
+      report(.warning("'freshet topology' cannot change the topology of this broadcast: \(obstacle)"))
+    }
     let copyRate = host.endpoint.peers[0].copyRate
     if let upload = settings.node.maxUpload, upload < copyRate {
       report(
@@ -228,7 +232,7 @@ package struct Broadcast {
     var deadline: Duration?
     var isStopping = false
     while true {
-      let times = [nextReport, deadline, isStopping ? nil : end]
+      let times = [nextReport, deadline, swaps.deadline, isStopping ? nil : end]
       try host.wait(until: times.compactMap(\.self).min())
       for chunk in feed.take() where !hasEnded { try publish(chunk) }
       if !hasEnded, case .ended(let error) = feed.phase {
@@ -238,7 +242,11 @@ package struct Broadcast {
         hasEnded = true
       }
       try host.timers()
-      for notice in host.takeNotices() { Self.tell(notice, report) }
+      swaps.serve(host)
+      for notice in host.takeNotices() {
+        swaps.note(notice, now: host.clock.now)
+        Self.tell(notice, report)
+      }
       let now = host.clock.now
       if now >= nextReport {
         let statistics = host.statistics()
@@ -261,6 +269,7 @@ package struct Broadcast {
       if let deadline, host.endpoint.peers[0].hasLeft || now >= deadline { break }
       if host.interruptions > 1 { break }
     }
+    swaps.end(host)
     try chunkTimes?.flush()
     if let failure { throw failure }
   }
@@ -285,6 +294,10 @@ package struct Broadcast {
   }
 
   private static func tell(_ notice: Notice, _ report: (NodeEvent) -> Void) {
-    if case .sentence(let text) = notice { report(.sentence(text)) }
+    switch notice {
+    // A source puts nothing out, so it has no gaps.
+    case .swapped(let swap): report(.sentence("'\(swap.topology)' has taken over (epoch \(swap.epoch))"))
+    default: if let text = notice.sentence { report(.sentence(text)) }
+    }
   }
 }

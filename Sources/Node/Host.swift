@@ -26,6 +26,7 @@ final class Host {
   private var hasFinalStanding = false
   private var overflowed: UInt64 = 0
   private var hasWarnedOfLength = false
+  private var control: ControlServer?
   private var firstChunk: Duration?
   /// How long the process had existed when the clock began.
   private let age: Duration
@@ -108,7 +109,9 @@ final class Host {
       for event in try loop.wait(until: wake) {
         switch event {
         case .signal: interruptions += 1
-        case .ready(_, let interest) where interest.contains(.output): carrier.retry(now: clock.now)
+        case .ready(Self.socketToken, let interest) where interest.contains(.output):
+          carrier.retry(now: clock.now)
+        case .ready(let token, _) where token >= ControlServer.firstToken: control?.ready(token, loop)
         case .ready, .woken: break
         }
       }
@@ -139,6 +142,23 @@ final class Host {
     flush()
     try watchOutput()
   }
+
+  /// Lets the owner speak to this process by a socket in a folder; a sentence where that is not possible.
+  func openControl(in folder: String) -> String? {
+    if let obstacle = ControlClient.prepare(folder) { return obstacle }
+    let path = ControlClient.path(folder, port: carrier.address.port ?? 0)
+    do throws(SystemError) {
+      control = try ControlServer(at: path, loop)
+      return nil
+    } catch {
+      return "\(path) cannot be made: \(error)"
+    }
+  }
+
+  /// What the owner asked for since the last time.
+  func takeControlRequests() -> [(connection: Int, line: String)] { control?.takeRequests() ?? [] }
+
+  func answer(_ connection: Int, _ answer: Control.Answer) { control?.answer(connection, answer) }
 
   func tell(_ event: DiscoveryEvent) { finder.tell(event, now: clock.now) }
 

@@ -142,13 +142,12 @@ package struct Join {
       case .ended:
         host.noteStanding(isFinal: true)
         over()
-      case .sentence(let text): report(.sentence(text))
       case .connected: hasAnswer = true
       case .attached(let parent, let depth):
         hasAnswer = true
         report(.detail("fed by \(parent)" + (depth.map { ", \($0) from the source" } ?? "")))
       case .detached: report(.detail("nobody feeds us"))
-      default: break
+      default: if let text = notice.sentence { report(.sentence(text)) }
       }
     }
     for sentence in outlet.takeSentences() { report(.sentence(sentence)) }

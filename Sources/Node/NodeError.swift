@@ -28,6 +28,8 @@ package enum NodeError: Error, CustomStringConvertible {
   case noPlace(within: Duration)
   case streamGone(after: Duration)
   case noThread
+  /// A running broadcast cannot be spoken to; the sentence says why.
+  case control(String)
 
   package var description: String {
     switch self {
@@ -36,7 +38,7 @@ package enum NodeError: Error, CustomStringConvertible {
     case .net(let error): error.description
     case .swarm(let error): "\(error)"
     case .parameters(let error): error.description
-    case .input(let sentence), .output(let sentence), .file(let sentence): sentence
+    case .input(let sentence), .output(let sentence), .file(let sentence), .control(let sentence): sentence
     case .cannotCarry(let transport):
       "the transport '\(transport)' needs connections, and this version only carries datagrams"
     case .otherFamily(let listening, let addresses):

@@ -60,6 +60,8 @@ package struct BroadcastSettings {
   /// How many chunks a signature covers under a Unified Merkle Tree; `nil` for as many as fill within 100 ms.
   package var chunksPerSignature: Int?
   package var addressing = ChunkAddressing.chunkRanges32
+  /// The folder of the socket by which the owner can speak to the broadcast; `nil` for none.
+  package var control: String?
 
   package init(input: String, node: NodeSettings) {
     self.input = input

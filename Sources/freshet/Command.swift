@@ -21,7 +21,7 @@ package struct Command: Sendable {
   package let examples: [(line: String, purpose: String)]
 
   package static let all =
-    [broadcast, join, seed, fetch, inspect, plugins, pluginNew, generateKey] + membership + lab
+    [broadcast, topology, join, seed, fetch, inspect, plugins, pluginNew, generateKey] + membership + lab
 
   static let broadcast = Command(
     name: "broadcast",
@@ -50,6 +50,24 @@ package struct Command: Sendable {
       ("freshet broadcast v4l2:/dev/video0 --key my.key", "a camera, under the same link each time"),
       ("ffmpeg … -f mpegts - | freshet broadcast -", "whatever FFmpeg makes"),
       ("freshet broadcast null:2M", "an even stream of 2 Mbit/s without content, for measurements"),
+    ]
+  )
+
+  static let topology = Command(
+    name: "topology",
+    operands: [
+      Operand(name: "NAME[:P=V,…]", summary: "The plugin and its parameters, like striped:stripes=4")
+    ],
+    summary: "Change how the viewers of a running broadcast are connected",
+    details: """
+      Run it on the machine and as the user of the broadcast. The new topology makes its links while the old one goes \
+      on; some seconds later it takes over with a chunk that all know of, and nothing is lost. Viewers that lack the \
+      plugin go on watching as plain leaves.
+      """,
+    options: [Settings.broadcastPort.option, Settings.swapJSON.option],
+    examples: [
+      ("freshet topology striped:stripes=4", "the only broadcast of yours that runs here"),
+      ("freshet topology tree:fanout=2 --port 7574", "the one that listens there"),
     ]
   )
 

@@ -7,6 +7,7 @@ package enum Invocation {
   case version
   case help(Command)
   case broadcast(BroadcastOptions)
+  case topology(SwapTask)
   case join(JoinOptions)
   case inspect(InspectOptions)
   case seed(SeedOptions)
@@ -58,6 +59,7 @@ package enum Invocation {
     let values = try Values(command, arguments: Array(rest), environment: environment, load: load)
     switch command.name {
     case Command.broadcast.name: self = .broadcast(try BroadcastOptions(values))
+    case Command.topology.name: self = .topology(try SwapTask(values))
     case Command.join.name: self = .join(try JoinOptions(values))
     case Command.seed.name: self = .seed(try SeedOptions(values))
     case Command.fetch.name: self = .fetch(try FetchOptions(values))

@@ -7,7 +7,7 @@ import Swarm
 /// Where the command hands over to a running peer.
 enum Run {
   /// Broadcasts until the input ends, the time is over or a signal comes.
-  static func broadcast(_ options: BroadcastOptions) throws {
+  static func broadcast(_ options: BroadcastOptions, control: String) throws {
     let plugins = try registry(options.common.plugins)
     // A wrong name or parameter is the user's, and is said before anything is opened.
     _ = try made { () throws(PluginError) in
@@ -30,6 +30,7 @@ enum Run {
     settings.chunksPerSignature = options.integrity.chunksPerSignature
     settings.addressing = options.addressing
     settings.archive = options.keep
+    settings.control = control
     var reporter = try Reporter(isSource: true, options.common)
     try Broadcast.run(settings) { reporter.take($0) }
   }

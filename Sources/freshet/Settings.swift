@@ -184,6 +184,13 @@ package enum Settings {
     "Only datagrams from or to this UDP port; without INPUT it is watched",
     read: Read.port
   )
+  static let broadcastPort = Setting(
+    "port",
+    "NUMBER",
+    "The UDP port of the broadcast, where several run on this machine",
+    read: Read.port
+  )
+  static let swapJSON = Setting("json", "Print how it went as one JSON object")
   static let interface = Setting(
     "interface",
     "NAME",

@@ -32,6 +32,12 @@ extension Statistics {
       ("first_chunk_ms", Self.number(firstChunkMilliseconds)),
       ("first_frame_ms", Self.number(firstFrameMilliseconds)),
       ("first_frame_bytes", firstFrameBytes.map { String($0) } ?? "null"),
+      ("epoch", epoch.map { String($0) } ?? "null"),
+      ("topology", topology?.quotedAsJSON ?? "null"),
+      ("swaps", String(swaps)),
+      ("swap_gap_ms", Self.number(swapGapMilliseconds)),
+      ("swap_lost", swapLost.map { String($0) } ?? "null"),
+      ("swap_duplicate", swapDuplicates.map { String($0) } ?? "null"),
       ("hop_us_median", Self.number(hopMedianMicroseconds)),
       ("hop_us_p99", Self.number(hopP99Microseconds)),
     ]

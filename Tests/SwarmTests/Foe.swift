@@ -188,23 +188,27 @@ struct Foe {
   /// Signs a swarm descriptor with the stream's key, and sends it.
   func sendDescriptor(
     _ victim: inout Peer,
+    epoch: UInt32 = 1,
     rate: UInt64 = 1_000_000,
+    captureStart: UInt64 = 0,
+    validFrom: UInt64 = 0,
     topology: String = "greedy",
+    key: StreamKey? = nil,
     now: Duration
   )
     throws
   {
     let statement = SwarmDescriptor(
-      epoch: 1,
+      epoch: epoch,
       rate: rate,
       stripes: 1,
-      captureStart: 0,
-      validFrom: 0,
+      captureStart: captureStart,
+      validFrom: validFrom,
       topology: topology,
       parameters: ""
     ).encode()
     var signature: [UInt8] = []
-    try unsafe Self.key().sign(statement: statement.span.bytes, into: &signature)
+    try unsafe (key ?? Self.key()).sign(statement: statement.span.bytes, into: &signature)
     say(&victim, .descriptor, statement + signature, now: now)
   }
 

@@ -54,7 +54,7 @@ import Wire
     // A pong that says a ping was sent when the clock began.
     let late = Duration.seconds(59)
     child.say(&victim, .pong, Extension.Ping(token: 0, isAttached: true, depth: 1).encode(), now: late)
-    let ask = Extension.Ask(number: 7, purpose: .data, stripes: .first(1), from: 0, note: [])
+    let ask = Extension.Ask(number: 7, epoch: 1, purpose: .data, stripes: .first(1), from: 0, note: [])
     child.say(&victim, .ask, ask.encode(), now: late)
     try child.hear(&victim, now: late)
     #expect(child.bytes > 1000)
@@ -149,7 +149,7 @@ import Wire
 
   @Test func `cannot buy much work with one datagram of requests`() throws {
     var (source, foe) = try served(8000)
-    let ask = Extension.Ask(number: 7, purpose: .data, stripes: .first(1), from: 0, note: [])
+    let ask = Extension.Ask(number: 7, epoch: 1, purpose: .data, stripes: .first(1), from: 0, note: [])
     foe.say(&source, .ask, ask.encode(), now: .milliseconds(2))
     try foe.hear(&source, now: .milliseconds(2))
     let before = source.statistics(now: .milliseconds(3)).rejected
@@ -162,7 +162,7 @@ import Wire
 
   @Test func `gets few answers to one datagram of questions`() throws {
     var (source, foe) = try served()
-    let ask = Extension.Ask(number: 7, purpose: .data, stripes: .first(1), from: 1000, note: [])
+    let ask = Extension.Ask(number: 7, epoch: 1, purpose: .data, stripes: .first(1), from: 1000, note: [])
     foe.say(&source, .ask, ask.encode(), now: .milliseconds(2))
     try foe.hear(&source, now: .milliseconds(2))
     let before = foe.datagrams

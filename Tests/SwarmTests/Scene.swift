@@ -6,7 +6,9 @@ import Testing
 import Wire
 
 @testable import Chain
+@testable import Chord
 @testable import Mesh
+@testable import Pull
 @testable import Striped
 @testable import SuperPeer
 @testable import Tree
@@ -51,6 +53,8 @@ final class Scene {
     case "striped": try Striped(parameters: Parameters(parameters, declared: Striped.manifest.parameters))
     case "superpeer":
       try SuperPeer(parameters: Parameters(parameters, declared: SuperPeer.manifest.parameters))
+    case "chord": try Chord(parameters: Parameters(parameters, declared: Chord.manifest.parameters))
+    case "pull": try Pull(parameters: Parameters(parameters, declared: Pull.manifest.parameters))
     case "mesh": try Mesh(parameters: Parameters(parameters, declared: Mesh.manifest.parameters))
     default: throw ParameterError("there is no topology '\(name)' here")
     }

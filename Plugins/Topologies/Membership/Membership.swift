@@ -44,6 +44,9 @@ package struct Membership {
   package mutating func handle(_ event: TopologyEvent, _ context: inout TopologyContext) {
     switch event {
     case .start(let role): start(role, &context)
+    case .prepare(_, let handover):
+      start(handover.role, &context)
+      for member in handover.members.prefix(Self.asksAtOnce) { ask(member.peer, &context) }
     case .capacity(let capacity):
       upload = role == .leaf ? 0 : Member.kilobits(capacity.upload)
       version += 1

@@ -40,6 +40,7 @@ package struct Mesh: Topology {
   package mutating func handle(_ event: TopologyEvent, _ context: inout TopologyContext) {
     membership.handle(event, &context)
     switch event {
+    case .prepare(let epoch, _): context.emit(.ready(epoch: epoch))
     case .chunks(let arrivals):
       for arrival in arrivals { arrived(arrival, &context) }
     case .duplicates(let arrivals):

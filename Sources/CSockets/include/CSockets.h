@@ -89,6 +89,20 @@ int freshet_send(
   int descriptor, freshet_batches *_Nonnull batches, unsigned first, unsigned end, int *_Nonnull error
 );
 
+// MARK: Sockets of this machine
+
+/// Listens at a path of the file system where nothing is, for its owner only. Accepting never blocks.
+/// Returns the descriptor.
+int freshet_local_listen(const char *_Nonnull path);
+/// The next one who has connected; neither reading nor writing blocks. Returns the descriptor.
+int freshet_local_accept(int listener);
+/// Connects to a path; reading waits for at most `seconds`. Returns the descriptor.
+int freshet_local_connect(const char *_Nonnull path, unsigned seconds);
+/// Reads what is there. Returns how many bytes, 0 at the end.
+int freshet_local_read(int descriptor, void *_Nonnull bytes, size_t limit);
+/// Writes what there is room for. Returns how many bytes.
+int freshet_local_write(int descriptor, const void *_Nonnull bytes, size_t count);
+
 // MARK: Tunnels
 
 /// Lets the calling thread work in the network namespace `space`, one that `ip netns add` made, and programs that it

@@ -99,6 +99,11 @@ package final class Host: Participant {
   /// Publishes the last chunk at a time: the end of the stream.
   package func end(at time: Duration) { seats[0].endsAt = time }
 
+  /// Changes the topology of the first broadcast, which this host makes; the host is to be poked afterwards.
+  package func swap(to topology: String, parameters: String = "", now: Duration) throws(SwarmError) {
+    _ = try endpoint.peers[0].swap(to: topology, parameters: parameters, now: now)
+  }
+
   /// Says goodbye to all; the host is to be poked afterwards.
   package func leave(now: Duration) {
     for index in endpoint.peers.indices {

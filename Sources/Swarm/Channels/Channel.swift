@@ -129,6 +129,10 @@ struct Channel {
   /// When the first chunk was sent since it was last heard.
   var unansweredSince: Duration?
 
+  /// What it said of the last swap, and when we last told it what the swarm runs.
+  var swap: Extension.Ping.Seen?
+  var toldNews: Duration?
+
   // Acknowledgements that we owe.
   var owedAck: ChunkRange?
   var owedDelay: UInt64 = 0

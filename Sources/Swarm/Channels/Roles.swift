@@ -27,6 +27,9 @@ struct Roles {
   /// Whether the channel is of use to the topology, or may soon be.
   var isUsed: Bool { isLink || isServed || pendingAsk != nil }
 
+  /// Whether the other side is to hear what we have.
+  var tellsHaves: Bool { purpose.map { $0 != .control } ?? false }
+
   func feed(_ stripe: Int) -> Int? { feeds.firstIndex { $0.stripe == stripe } }
 
   func grants(_ purpose: Purpose) -> Bool { claimed == purpose || self.purpose == purpose }

@@ -28,6 +28,20 @@ package struct SwarmDescriptor: Hashable, Sendable, ExtensionBody {
   package var topology: String
   package var parameters: String
 
+  /// Whether it takes the place of another: of a later broadcast under the same key, or of a later epoch.
+  ///
+  /// A broadcast that was started again counts its epochs anew. What is older, or the same once more, is nothing new.
+  func supersedes(_ other: SwarmDescriptor?) -> Bool {
+    guard let other else { return true }
+    return (captureStart, epoch) > (other.captureStart, other.epoch)
+  }
+
+  /// Whether who runs this one need not change anything to run another.
+  func runs(_ other: SwarmDescriptor) -> Bool {
+    epoch == other.epoch && topology == other.topology && parameters == other.parameters
+      && stripes == other.stripes
+  }
+
   func encode() -> [UInt8] {
     var bytes: [UInt8] = [Self.version]
     bytes.appendInteger(epoch)

@@ -19,6 +19,8 @@ struct Course {
   /// Whether it has ever declared a parent; if not, it pushes without.
   var declaresParents = false
   var toldWindow: WindowState?
+  /// Whether it has said, in a swap, that it can take over.
+  var isReady = false
 
   // What the topology is about to hear at once.
   var arrivals: [ChunkArrival] = []

@@ -20,7 +20,14 @@ extension Peer {
       return
     }
     lastAskNumber &+= 1
-    let ask = Extension.Ask(number: lastAskNumber, purpose: purpose, stripes: stripes, from: from, note: note)
+    let ask = Extension.Ask(
+      number: lastAskNumber,
+      epoch: courses[course].descriptor.epoch,
+      purpose: purpose,
+      stripes: stripes,
+      from: from,
+      note: note
+    )
     channels[index].roles[course].pendingAsk = Channel.PendingAsk(ask: ask, next: now)
     sendAsk(index, course)
   }
@@ -67,7 +74,16 @@ extension Peer {
 
   mutating func readAsk(_ index: Int, _ body: RawSpan) {
     guard let ask = Extension.Ask(body), let hello = channels[index].hello else { return }
-    let course = 0
+    guard let course = course(ofEpoch: ask.epoch) else {
+      if courses.isEmpty {
+        let refusal = Extension.Answer(number: ask.number, isAccepted: false, stripes: ask.stripes)
+        sendExtension(index, .answer, refusal.encode())
+      } else {
+        // One of us has not heard yet; it asks again, and by then both have.
+        tellNews(index)
+      }
+      return
+    }
     if let answer = channels[index].roles[course].lastAnswer, answer.number == ask.number {
       sendExtension(index, .answer, answer.encode())
       return
@@ -82,14 +98,6 @@ extension Peer {
       isAccepted: false,
       stripes: ask.stripes
     )
-    guard course < courses.count else {
-      sendExtension(
-        index,
-        .answer,
-        Extension.Answer(number: ask.number, isAccepted: false, stripes: ask.stripes).encode()
-      )
-      return
-    }
     courses[course].events.append(
       .inbound(
         Inbound(
@@ -108,12 +116,12 @@ extension Peer {
   mutating func answer(_ inbound: Inbound, _ course: Int) {
     guard let index = directory[inbound.peer]?.channel, channels[index].isOpen else { return }
     if channels[index].speech == .plain {
-      if channels[index].isServed {
+      if channels[index].roles[course].isServed {
         courses[course].events.append(
           .linkUp(link(index, purpose: inbound.purpose, stripes: inbound.stripes, isParent: false))
         )
-      } else if !channels[index].weChoke {
-        chokePlain(index)
+      } else {
+        refusePlain(index, course)
       }
       return
     }
@@ -121,7 +129,7 @@ extension Peer {
     channels[index].roles[course].verdict = nil
     if verdict.isAccepted {
       channels[index].roles[course].purpose = inbound.purpose
-      channels[index].wantsHaves = inbound.purpose != .control
+      channels[index].wantsHaves = channels[index].roles[0].tellsHaves || channels[index].roles[1].tellsHaves
       if inbound.purpose == .data {
         // Where nothing has begun yet there is nothing to promise.
         verdict.from = expected == nil ? nil : channels[index].roles[course].routes.map(\.from).min()
@@ -167,7 +175,7 @@ extension Peer {
         channels[index].roles[course].feeds[place].next = min(next, answer.from ?? next)
         channels[index].roles[course].feeds[place].progress = now
       }
-      if let from = answer.from { expectFrom(from) }
+      if let from = answer.from, mayExpect(from, course) { expectFrom(from) }
     } else {
       channels[index].roles[course].parentStripes = []
       channels[index].roles[course].feeds = []
@@ -183,6 +191,15 @@ extension Peer {
         )
       )
     )
+  }
+
+  /// Whether what a parent promises to begin with tells what should have come before it.
+  ///
+  /// Not in a swap, where the old topology brings that: its end and the successor's beginning are nobody's hole.
+  private func mayExpect(_ from: UInt64, _ course: Int) -> Bool {
+    guard courses.count == 2 else { return true }
+    let turn = courses[1].descriptor.validFrom
+    return course == 0 ? from < turn : from > turn && swap?.turned != nil
   }
 
   func link(

@@ -75,13 +75,13 @@ extension Peer {
     guard channels[index].speech == .proven, content == nil || kind == .ping || kind == .pong else { return }
     switch kind {
     case .hello, .note: break
-    case .descriptor: readDescriptor(body)
+    case .descriptor: readDescriptor(index, body)
     case .ask: readAsk(index, body)
     case .answer: readAnswer(index, body)
     case .stop:
-      var reader = ByteReader(body)
-      guard let stripes = try? reader.read(UInt64.self) else { return }
-      endRoutes(to: index, in: 0) { StripeSet(rawValue: stripes).contains(stripe: $0) }
+      guard let stop = Extension.Stop(body), let course = course(ofEpoch: stop.epoch) else { return }
+      endRoutes(to: index, in: course) { stop.stripes.contains(stripe: $0) }
+    case .part: readPart(index, body)
     case .goodbye:
       var reader = ByteReader(body)
       let bytes = reader.rest()
@@ -92,8 +92,8 @@ extension Peer {
       var reader = ByteReader(body)
       guard let epoch = try? reader.read(UInt32.self), reader.remaining <= TopologyContext.messageLimit
       else { return }
-      let bytes = reader.rest()
-      tell(.message(channels[index].peer, epoch: epoch, bytes: bytes))
+      guard let course = course(ofEpoch: epoch) else { return }
+      courses[course].events.append(.message(channels[index].peer, epoch: epoch, bytes: reader.rest()))
     case .ping:
       guard let ping = Extension.Ping(body) else { return }
       note(index, ping)
@@ -113,13 +113,22 @@ extension Peer {
   }
 
   private func state(token: UInt64) -> Extension.Ping {
-    Extension.Ping(token: token, isAttached: isAttached, depth: depth.map { UInt16(clamping: $0) } ?? .max)
+    Extension.Ping(
+      token: token,
+      isAttached: isAttached,
+      depth: depth.map { UInt16(clamping: $0) } ?? .max,
+      epoch: descriptor?.epoch ?? 0,
+      swap: lastSwap.map { Extension.Ping.Seen($0) } ?? Extension.Ping.Seen()
+    )
   }
 
   private mutating func note(_ index: Int, _ ping: Extension.Ping) {
     channels[index].hello?.isAttached = ping.isAttached
     channels[index].hello?.depth = ping.depth == .max ? nil : Int(ping.depth)
     directory[channels[index].peer]?.isAttached = ping.isAttached
+    channels[index].swap = ping.swap
+    // Who knows of none asks by its hello.
+    if ping.epoch != 0, ping.epoch != descriptor?.epoch { tellNews(index) }
   }
 
   private mutating func readHello(_ index: Int, _ body: RawSpan) {
@@ -210,42 +219,111 @@ extension Peer {
     return keepsNew
   }
 
+  /// Says what the swarm runs; in a swap first what it runs until the turn, for who comes before that.
   private mutating func sendDescriptor(_ index: Int) {
-    guard let course = courses.last else { return }
-    sendExtension(index, .descriptor, course.signed)
+    if courses.count == 2, swap?.turned == nil { sendExtension(index, .descriptor, courses[0].signed) }
+    if !signedDescriptor.isEmpty { sendExtension(index, .descriptor, signedDescriptor) }
   }
 
-  private mutating func readDescriptor(_ body: RawSpan) {
+  /// How often one peer is told what the swarm runs without having asked.
+  private static let newsInterval: Duration = .milliseconds(500)
+
+  /// Tells somebody who runs something else what the swarm runs; whoever knows better says so in the same way.
+  mutating func tellNews(_ index: Int) {
+    guard !signedDescriptor.isEmpty, channels[index].toldNews.map({ now - $0 >= Self.newsInterval }) ?? true
+    else { return }
+    channels[index].toldNews = now
+    sendExtension(index, .descriptor, signedDescriptor)
+  }
+
+  /// What a neighbour that has proven itself says that the swarm runs: passed on when it is new and the stream's key signed it.
+  ///
+  /// What is not newer costs nothing; of what seems to be, some a second are looked at, and who goes on sending what is
+  /// not signed is a liar.
+  private mutating func readDescriptor(_ index: Int, _ body: RawSpan) {
     guard let verifier else { return }
     let length = verifier.signatureLength
     guard configuration.role != .source, body.byteCount > length else { return }
     let statement = body.extracting(0..<(body.byteCount - length))
-    guard let found = SwarmDescriptor(statement), found.epoch > descriptor?.epoch ?? 0, !speaksPlain else {
-      return
-    }
+    guard let found = SwarmDescriptor(statement), found.supersedes(descriptor), !speaksPlain,
+      channels[index].hellos < Channel.helloLimit
+    else { return }
+    channels[index].hellos += 1
     let signature = body.extracting((body.byteCount - length)..<body.byteCount)
     guard verifier.key.verify(statement: statement, signature: signature) else {
-      counters.rejected += 1
+      lied(index)
       return
     }
     let signed = unsafe body.withUnsafeBytes { unsafe Array($0) }
     do throws(ParameterError) {
       try adopt(found, signed: signed)
     } catch {
-      goPlain("\(error); watching as a plain leaf, which relays to nobody")
+      lack(found, signed: signed, "\(error)")
+    }
+    for other in channels.indices
+    where other != index && channels[other].isOpen && channels[other].speech == .proven {
+      tellNews(other)
     }
   }
 
-  /// The swarm runs something that we lack: we attach as a plain RFC 7574 leaf.
-  private mutating func goPlain(_ sentence: String) {
-    notices.append(.sentence(sentence))
+  /// The swarm runs something that we lack, or will: then we attach as a plain RFC 7574 leaf.
+  private mutating func lack(_ found: SwarmDescriptor, signed: [UInt8], _ reason: String) {
+    guard !courses.isEmpty else {
+      goPlain("\(reason); watching as a plain leaf, which relays to nobody")
+      return
+    }
+    descriptor = found
+    signedDescriptor = signed
+    lacking = found.validFrom
+    notices.append(
+      .sentence(
+        "\(reason), and the swarm changes to it; from then on this is a plain leaf, which relays to nobody"
+      )
+    )
+  }
+
+  /// The turn has come to what we lack: nothing is pushed to us any more.
+  mutating func reviewLacking() {
+    guard let lacking, let seen = channels.lazy.filter(\.isOpen).compactMap(\.available.highest).max(),
+      max(seen, window.newest ?? 0) >= lacking
+    else { return }
+    self.lacking = nil
+    goPlain(nil)
+  }
+
+  /// The most neighbours that one who becomes plain tries to pull from, beside the link's peers.
+  private static let plainTries = 8
+
+  /// Attaches as a plain leaf to the peers of the link, and to those that were neighbours until now.
+  private mutating func goPlain(_ sentence: String?) {
+    if let sentence { notices.append(.sentence(sentence)) }
     speaksPlain = true
     descriptor = nil
+    var addresses = bootstrap
+    for index in channels.indices where channels[index].isOpen && channels[index].speech == .proven {
+      guard !courses.isEmpty, addresses.count < bootstrap.count + Self.plainTries,
+        channels[index].hello?.capacity.upload != 0, !addresses.contains(channels[index].address)
+      else { continue }
+      addresses.append(channels[index].address)
+    }
     courses = []
+    swap = nil
     for index in channels.indices where !channels[index].isFree {
       sayGoodbye(index, redirect: [])
       free(index)
     }
-    for address in bootstrap { connect(to: directory.peer(at: address)) }
+    for address in addresses { connect(to: directory.peer(at: address)) }
+  }
+}
+
+extension Extension.Ping.Seen {
+  /// What a ping has room for.
+  fileprivate init(_ report: SwapReport) {
+    self.init(
+      epoch: report.epoch,
+      gap: UInt16(clamping: Int64(report.gap / .milliseconds(1))),
+      lost: UInt16(clamping: report.lost),
+      duplicates: UInt16(clamping: report.duplicates)
+    )
   }
 }

@@ -13,14 +13,19 @@ extension Peer {
   private static let pushPause: Duration = .milliseconds(40)
 
   /// Whether the topology pushes without parents.
-  var isUnordered: Bool { courses.first.map { !$0.declaresParents } ?? false }
+  var isUnordered: Bool { !courses.isEmpty && !courses[carrier].declaresParents }
 
   /// How long a chunk that was overtaken is waited for before somebody is asked for it.
-  var overtakingTime: Duration { isUnordered ? reordering.time : Self.reorderGrace }
+  ///
+  /// In a swap what the one topology brings overtakes what the other one still has to bring.
+  var overtakingTime: Duration {
+    isUnordered || courses.count == 2 ? max(reordering.time, Self.reorderGrace) : Self.reorderGrace
+  }
 
   /// Whether we receive the stream, so that others may be sent to us.
   var isAttached: Bool {
-    configuration.role == .source || (isUnordered ? isFed : courses.first?.parents.isEmpty == false)
+    configuration.role == .source
+      || (isUnordered ? isFed : !courses.isEmpty && !courses[carrier].parents.isEmpty)
       || channels.contains { $0.isOpen && $0.isPulled }
   }
 
@@ -45,7 +50,7 @@ extension Peer {
     guard let index = feeder.channel, channels[index].roles[course].parentStripes.contains(stripe: stripe),
       channels[index].roles[course].feed(stripe) == nil
     else { return }
-    let next = channels[index].roles[course].promised ?? expected ?? 0
+    let next = max(channels[index].roles[course].promised ?? expected ?? 0, share(of: course).lowerBound)
     channels[index].roles[course].feeds.append(Channel.Feed(stripe: stripe, next: next, progress: now))
   }
 
@@ -78,8 +83,10 @@ extension Peer {
   /// Whether somebody who pushes to us has been heard lately.
   var hasLivelyParent: Bool {
     guard !isUnordered else { return isFed }
+    let carrier = carrier
     return channels.indices.contains { index in
-      channels[index].isOpen && channels[index].isFeeding && channels[index].silenceReported == nil
+      channels[index].isOpen && !channels[index].roles[carrier].feeds.isEmpty
+        && channels[index].silenceReported == nil
     }
   }
 

@@ -176,9 +176,6 @@ extension Peer {
   /// The greatest number that a chunk can have; the one after it is left free for the end of ranges.
   var lastNumber: UInt64 { plainFormat.lastChunk - 1 }
 
-  /// The place of the course that carries a chunk; 0 where there is none.
-  func course(of chunk: UInt64) -> Int { 0 }
-
   /// The stripe of a chunk in the course that carries it.
   func stripe(of chunk: UInt64) -> Int {
     courses.isEmpty ? 0 : Int(chunk % courses[course(of: chunk)].stripes)
@@ -344,6 +341,7 @@ extension Peer {
         arrival: now
       )
     else { return }
+    noteTurn(chunk)
     forward(chunk, from: index)
     noteGrowth(chunk)
     if let index {
@@ -443,8 +441,10 @@ extension Peer {
     let chunks = chunks.lowerBound...min(chunks.upperBound, limit)
     channels[index].available.insert(chunks)
     for course in courses.indices where courses[course].wants.contains(.haves) {
-      courses[course].haves.append(Advertisement(peer: channels[index].peer, chunks: chunks))
+      guard let part = part(of: chunks, for: course) else { continue }
+      courses[course].haves.append(Advertisement(peer: channels[index].peer, chunks: part))
     }
+    noteTurn(chunks.upperBound)
     dropAsked(index, chunks)
     if channels[index].isPulled || channels[index].isSpare || channels[index].isParent
       || channels[index].answersRequests

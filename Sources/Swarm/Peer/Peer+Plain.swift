@@ -45,19 +45,30 @@ extension Peer {
 
   /// Decides whether a plain peer is served; where there is a topology it is its business.
   mutating func consider(_ index: Int) {
-    let peer = channels[index].peer
     if !courses.isEmpty {
-      for course in courses.indices {
-        let stripes = StripeSet.first(courses[course].descriptor.stripes)
-        courses[course].events.append(
-          .inbound(Inbound(peer: peer, hello: nil, purpose: .data, stripes: stripes, from: nil))
-        )
-      }
+      for course in courses.indices { offerPlain(index, to: course) }
     } else if configuration.role != .leaf, channels.count(where: { $0.isServed && !$0.isFree }) < plainSlots {
       servePlain(index, 0)
     } else if !channels[index].weChoke {
       chokePlain(index)
     }
+  }
+
+  /// Asks a topology whether it serves a plain peer.
+  mutating func offerPlain(_ index: Int, to course: Int) {
+    let stripes = StripeSet.first(courses[course].descriptor.stripes)
+    courses[course].events.append(
+      .inbound(
+        Inbound(peer: channels[index].peer, hello: nil, purpose: .data, stripes: stripes, from: nil)
+      )
+    )
+  }
+
+  /// A topology does not serve a plain peer; it is choked unless the other one of a swap serves it.
+  mutating func refusePlain(_ index: Int, _ course: Int) {
+    channels[index].roles[course].isServed = false
+    guard !channels[index].roles[0].isServed, !channels[index].roles[1].isServed else { return }
+    if !channels[index].weChoke { chokePlain(index) }
   }
 
   /// How long a plain peer keeps its slot without asking for anything.

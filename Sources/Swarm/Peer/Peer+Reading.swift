@@ -125,6 +125,7 @@ extension Peer {
     readCount += 1
     lastReadTimestamp = window.timestamp(of: chunk)
     if let last = lastRead {
+      if let swap { self.swap?.gap = max(swap.gap, now - last) }
       counters.longestGapMilliseconds = max(
         counters.longestGapMilliseconds ?? 0,
         (now - last) / .milliseconds(1)

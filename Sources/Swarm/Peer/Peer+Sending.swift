@@ -26,14 +26,17 @@ extension Peer {
 
   /// A standing rule, which begins with what the window holds.
   mutating func route(_ stripe: Int, to index: Int, from: UInt64?, in course: Int) {
-    let first = from ?? window.newestEntry ?? window.newest.map { $0 + 1 } ?? expected ?? 0
+    let (stripes, share) = (courses[course].stripes, share(of: course))
+    let begin = from ?? window.newestEntry ?? window.newest.map { $0 + 1 } ?? expected ?? 0
+    let first = max(begin, share.lowerBound)
     channels[index].roles[course].routes.removeAll { $0.stripe == stripe }
     channels[index].roles[course].routes.append(
       Channel.Route(stripe: stripe, from: max(first, window.first))
     )
-    let stripes = courses[course].stripes
-    channels[index].queue.filter { $0.note != 0 || Int($0.chunk % stripes) != stripe }
-    for range in window.held.ranges where range.upperBound >= first {
+    channels[index].queue.filter {
+      $0.note != 0 || !share.contains($0.chunk) || Int($0.chunk % stripes) != stripe
+    }
+    for range in held(for: course) where range.upperBound >= first {
       for chunk in max(range.lowerBound, first)...range.upperBound where Int(chunk % stripes) == stripe {
         guard !channels[index].has(chunk) else { continue }
         enqueue(chunk, to: index, note: 0)

@@ -199,6 +199,7 @@ extension Peer {
     reviewPlain()
     forgetParked()
     reviewMembers()
+    reviewSwap()
     reviewExchange()
     while let local = newcomers.removeExpired(now) { numbers.release(local) }
     let floor = liveFloor

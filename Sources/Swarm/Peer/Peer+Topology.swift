@@ -11,9 +11,20 @@ extension Peer {
 
   /// Runs what the descriptor names.
   mutating func adopt(_ found: SwarmDescriptor, signed: [UInt8]) throws(ParameterError) {
-    guard courses.isEmpty else { return }
+    guard let running = courses.last?.descriptor else { return try begin(found, signed: signed) }
+    if running.runs(found) {
+      // The same broadcast, started again: nothing changes but what is passed on.
+      descriptor = found
+      signedDescriptor = signed
+    } else {
+      try prepare(found, signed: signed)
+    }
+  }
+
+  private mutating func begin(_ found: SwarmDescriptor, signed: [UInt8]) throws(ParameterError) {
     let made = try configuration.makeTopology(found.topology, found.parameters)
     descriptor = found
+    signedDescriptor = signed
     courses = [Course(found, signed: signed, made, topologyRandom)]
     for index in channels.indices where !channels[index].isFree {
       channels[index].congestion.floorRate = liveFloor
@@ -37,6 +48,7 @@ extension Peer {
 
   /// Lets the topologies hear what has happened, until nothing is left to say or it was enough for one turn.
   mutating func settle() {
+    if lacking != nil { reviewLacking() }
     for course in courses.indices { flushBatches(of: course) }
     flushHints()
     for course in courses.indices {
@@ -74,10 +86,11 @@ extension Peer {
       courses[course].events.append(.gaps(courses[course].gaps))
       courses[course].gaps.removeAll(keepingCapacity: true)
     }
-    if courses[course].wants.contains(.windowMoved), courses[course].toldWindow != window.state {
-      courses[course].toldWindow = window.state
-      courses[course].events.append(.windowMoved(window.state))
-    }
+    guard courses[course].wants.contains(.windowMoved) else { return }
+    let state = windowState(for: course)
+    guard courses[course].toldWindow != state else { return }
+    courses[course].toldWindow = state
+    courses[course].events.append(.windowMoved(state))
   }
 
   private mutating func handle(_ event: TopologyEvent, _ course: Int) {
@@ -85,13 +98,13 @@ extension Peer {
       now: now,
       me: me,
       epoch: courses[course].descriptor.epoch,
-      window: window.state,
+      window: windowState(for: course),
       stream: StreamProperties(
         rate: copyRate,
         chunkSize: configuration.chunkLimit,
         stripes: courses[course].descriptor.stripes
       ),
-      held: window.held.ranges,
+      held: held(for: course),
       random: courses[course].random,
       directory: directory
     )
@@ -125,7 +138,7 @@ extension Peer {
     case .refuse(let peer, let stripes, let redirect):
       guard let index = channel(of: peer) else { return }
       if channels[index].speech == .plain {
-        if !channels[index].weChoke { chokePlain(index) }
+        refusePlain(index, course)
       } else if let number = channels[index].roles[course].verdict?.number {
         channels[index].roles[course].verdict = Extension.Answer(
           number: number,
@@ -136,9 +149,7 @@ extension Peer {
       }
     case .disconnect(let peer, let redirect):
       guard let index = directory[peer]?.channel, !channels[index].isFree else { return }
-      sayGoodbye(index, redirect: redirect)
-      free(index)
-      noteParents()
+      part(index, redirect: redirect, course)
     case .send(let peer, let bytes):
       guard let index = channel(of: peer), bytes.count <= TopologyContext.messageLimit else { return }
       var body: [UInt8] = []
@@ -153,13 +164,13 @@ extension Peer {
       notices.append(.discover(limit: limit))
       askForPeers()
     case .advertise(let chunks, let peer):
-      guard let index = channel(of: peer) else { return }
-      sendHave(index, chunks)
+      guard let index = channel(of: peer), let part = part(of: chunks, for: course) else { return }
+      sendHave(index, part)
     case .request(let chunks, let peer):
-      request(chunks, from: peer)
+      if let part = part(of: chunks, for: course) { request(part, from: peer) }
     case .cancel(let chunks, let peer):
-      guard let index = channel(of: peer) else { return }
-      cancel(chunks, from: index)
+      guard let index = channel(of: peer), let part = part(of: chunks, for: course) else { return }
+      cancel(part, from: index)
     case .route(let stripe, let peer, let from):
       guard let index = channel(of: peer), channels[index].speech == .proven else { return }
       route(stripe, to: index, from: from, in: course)
@@ -167,7 +178,7 @@ extension Peer {
       // Whom no topology connected takes no pushes; neither does a plain peer.
       guard let index = channel(of: peer), channels[index].speech == .proven,
         channels[index].roles[course].isLink,
-        window.contains(chunk)
+        window.contains(chunk), self.course(of: chunk) == course
       else { return }
       channels[index].lastPush = now
       enqueue(chunk, to: index, note: note)
@@ -176,7 +187,7 @@ extension Peer {
       guard let index = channel(of: peer) else { return }
       stop(stripe, index, course)
     case .declareParent(let stripe, let peer, let depth): declareParent(stripe, peer, depth: depth, course)
-    case .ready: break
+    case .ready(let epoch): if epoch == courses[course].descriptor.epoch { courses[course].isReady = true }
     @unknown default: break
     }
   }
@@ -186,17 +197,52 @@ extension Peer {
     guard channels[index].roles[course].parentStripes.contains(stripe: stripe) else { return }
     channels[index].roles[course].parentStripes.subtract(StripeSet(stripe))
     channels[index].roles[course].feeds.removeAll { $0.stripe == stripe }
-    var body: [UInt8] = []
-    body.appendInteger(StripeSet(stripe).rawValue)
-    sendExtension(index, .stop, body)
+    let stop = Extension.Stop(epoch: courses[course].descriptor.epoch, stripes: StripeSet(stripe))
+    sendExtension(index, .stop, stop.encode())
+  }
+
+  /// Ends what a channel is to one topology; the channel stays where the other one of a swap uses it.
+  private mutating func part(_ index: Int, redirect: [PeerRef], _ course: Int) {
+    if courses.count == 2, channels[index].roles[1 - course].isUsed {
+      endRoles(index, in: course)
+      let part = Extension.Part(epoch: courses[course].descriptor.epoch, redirect: suggestions(redirect))
+      sendExtension(index, .part, part.encode())
+    } else {
+      sayGoodbye(index, redirect: redirect)
+      free(index)
+    }
+    noteParents()
+  }
+
+  /// The other side has parted from us in one epoch.
+  mutating func readPart(_ index: Int, _ body: RawSpan) {
+    guard let part = Extension.Part(body), let course = course(ofEpoch: part.epoch),
+      channels[index].roles[course].isLink
+    else { return }
+    endRoles(index, in: course)
+    let redirect = candidates(part.redirect, from: channels[index].address)
+    courses[course].events.append(.linkDown(channels[index].peer, .closed, redirect: redirect))
+    noteParents()
+  }
+
+  private mutating func endRoles(_ index: Int, in course: Int) {
+    endRoutes(to: index, in: course) { _ in true }
+    // The number of the last ask stays: what it overtook is still on its way.
+    let lastAnswer = channels[index].roles[course].lastAnswer
+    channels[index].roles[course] = Roles()
+    channels[index].roles[course].lastAnswer = lastAnswer
+    channels[index].wantsHaves = channels[index].roles[1 - course].tellsHaves
+    let peer = channels[index].peer
+    courses[course].parents.removeAll { $0.peer == peer }
   }
 
   /// Ends the routes of some stripes to a channel, and what of them waits to be sent.
   mutating func endRoutes(to index: Int, in course: Int, _ isEnded: (_ stripe: Int) -> Bool) {
     guard course < courses.count else { return }
     channels[index].roles[course].routes.removeAll { isEnded($0.stripe) }
-    channels[index].queue.filter { [stripes = courses[course].stripes] queued in
-      !isEnded(Int(queued.chunk % stripes))
+    let (stripes, share) = (courses[course].stripes, share(of: course))
+    channels[index].queue.filter { queued in
+      !share.contains(queued.chunk) || !isEnded(Int(queued.chunk % stripes))
     }
   }
 

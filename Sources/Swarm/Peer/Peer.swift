@@ -50,12 +50,20 @@ public struct Peer {
   var exchange = Exchange()
   var gate = Gate()
   var bootstrap: [Address] = []
+  /// The newest, which may name a topology that is not here.
   var descriptor: SwarmDescriptor?
+  var signedDescriptor: [UInt8] = []
   var speaksPlain = false
   var hasConnected = false
 
   // The topology and what it asked for.
   var courses: [Course] = []
+  /// While there are two.
+  var swap: Swap?
+  /// What was seen of the last swap that is over.
+  var lastSwap: SwapReport?
+  /// From which chunk on the swarm runs what is not here.
+  var lacking: UInt64?
   /// For the topology that is made next.
   var topologyRandom: RandomSource
   /// Whether chunks came lately.
@@ -174,10 +182,9 @@ public struct Peer {
   }
 
   private mutating func beginSource() throws(SwarmError) {
-    guard let key = configuration.key else { throw .noKey }
     let stripes: Int
     do throws(ParameterError) {
-      stripes = try stripeCount()
+      stripes = try stripeCount(configuration.topology, configuration.topologyParameters)
     } catch { throw .topology(error) }
     let descriptor = SwarmDescriptor(
       epoch: 1,
@@ -188,23 +195,29 @@ public struct Peer {
       topology: configuration.topology,
       parameters: configuration.topologyParameters
     )
-    var signed = descriptor.encode()
-    do throws(IntegrityError) {
-      var signature: [UInt8] = []
-      try unsafe key.sign(statement: signed.span.bytes, into: &signature)
-      signed += signature
-    } catch { throw .integrity(error) }
+    let signed = try sign(descriptor)
     do throws(ParameterError) {
       try adopt(descriptor, signed: signed)
     } catch { throw .topology(error) }
     settle()
   }
 
-  /// How many stripes the topology that the source announces wants.
-  private func stripeCount() throws(ParameterError) -> Int {
-    let made = try configuration.makeTopology(configuration.topology, configuration.topologyParameters)
-    let declared = type(of: made).manifest.parameters
-    return try Parameters(configuration.topologyParameters, declared: declared).stripes
+  /// What the source announces, with its signature behind it.
+  func sign(_ descriptor: SwarmDescriptor) throws(SwarmError) -> [UInt8] {
+    guard let key = configuration.key else { throw .noKey }
+    var signed = descriptor.encode()
+    do throws(IntegrityError) {
+      var signature: [UInt8] = []
+      try unsafe key.sign(statement: signed.span.bytes, into: &signature)
+      signed += signature
+    } catch { throw .integrity(error) }
+    return signed
+  }
+
+  /// How many stripes a topology that the source announces wants.
+  func stripeCount(_ topology: String, _ parameters: String) throws(ParameterError) -> Int {
+    let made = try configuration.makeTopology(topology, parameters)
+    return try Parameters(parameters, declared: type(of: made).manifest.parameters).stripes
   }
 
   /// Begins with the addresses of the link; a source needs none.
@@ -385,6 +398,11 @@ public struct Peer {
   public func statistics(now: Duration) -> Statistics {
     var statistics = counters
     statistics.id = me.id.description
+    statistics.epoch = courses.last?.descriptor.epoch
+    statistics.topology = courses.isEmpty ? nil : courses[carrier].descriptor.topology
+    statistics.swapGapMilliseconds = lastSwap.map { $0.gap / .milliseconds(1) }
+    statistics.swapLost = lastSwap?.lost
+    statistics.swapDuplicates = lastSwap?.duplicates
     statistics.timeMilliseconds = now / .milliseconds(1)
     for channel in channels where channel.isOpen {
       statistics.peers += 1
@@ -392,7 +410,7 @@ public struct Peer {
     }
     if configuration.role == .source {
       statistics.depth = 0
-    } else if let parent = courses.first?.parents.first {
+    } else if let parent = courses.isEmpty ? nil : courses[carrier].parents.first {
       statistics.depth = parent.depth
       statistics.parent = directory[parent.peer].map { $0.id?.description ?? $0.address.description }
     } else if let channel = channels.first(where: { $0.isPulled && $0.isOpen }) {
@@ -435,6 +453,6 @@ public struct Peer {
   var liveFloor: Double { Double(min(streamRate, capacity.upload)) * 2.5 / 8 }
 
   var depth: Int? {
-    configuration.role == .source ? 0 : courses.first?.parents.map(\.depth).max()
+    configuration.role == .source ? 0 : courses.isEmpty ? nil : courses[carrier].parents.map(\.depth).max()
   }
 }

@@ -90,6 +90,9 @@ public enum SwarmError: Error, CustomStringConvertible {
   case chunkPublished(UInt64)
   case streamEnded
   case otherContent
+  case swapUnderWay(String)
+  case runsAlready(String)
+  case nothingPublished
 
   public var description: String {
     switch self {
@@ -103,6 +106,10 @@ public enum SwarmError: Error, CustomStringConvertible {
     case .chunkPublished(let chunk): "chunk \(chunk) is published already, or older than the window"
     case .otherContent: "the content is not that which the swarm is named for"
     case .streamEnded: "the stream has ended; nothing can be published any more"
+    case .swapUnderWay(let topology):
+      "the change to '\(topology)' is not over yet; try again in some seconds"
+    case .runsAlready(let topology): "the swarm runs '\(topology)' with these parameters already"
+    case .nothingPublished: "nothing has been broadcast yet; try again when the stream runs"
     }
   }
 }
@@ -153,6 +160,10 @@ public enum Notice: Hashable, Sendable {
   case detached
   /// Something that a user should know.
   case sentence(String)
+  /// The swarm changes to another topology, which begins to make its links.
+  case preparing(topology: String, epoch: UInt32)
+  /// A swap is over.
+  case swapped(SwapReport)
   /// The first peer answered: somebody is there.
   case connected
   /// The stream's last chunk was read.

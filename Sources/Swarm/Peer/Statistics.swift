@@ -63,6 +63,19 @@ public struct Statistics: Hashable, Sendable {
   /// `hop_us_p99`: the same, not exceeded by 99 of 100 chunks.
   public var hopP99Microseconds: Double?
 
+  /// `epoch`: how many topologies the swarm has run; nil for one that knows of none.
+  public var epoch: UInt32?
+  /// `topology`: the plugin that brings what comes next.
+  public var topology: String?
+  /// `swaps`: how often the topology was changed while this peer took part.
+  public var swaps: UInt64 = 0
+  /// `swap_gap_ms`: the longest time between two chunks in a row at the output while the last swap went on.
+  public var swapGapMilliseconds: Double?
+  /// `swap_lost`: chunks that were missing at the output while it went on.
+  public var swapLost: UInt64?
+  /// `swap_duplicate`: chunks that came again while it went on.
+  public var swapDuplicates: UInt64?
+
   public init() {}
 
   /// Adds what another peer of the same process counted.

@@ -17,11 +17,14 @@ package enum Extension {
     case ping = 8
     case pong = 9
     case note = 10
+    case part = 11
   }
 
   /// Asks for stripes, or for a connection of another purpose.
   package struct Ask: Equatable, ExtensionBody {
     package var number: UInt16
+    /// Of the topology that asks.
+    package var epoch: UInt32
     package var purpose: Purpose
     package var stripes: StripeSet
     package var from: UInt64?
@@ -30,6 +33,7 @@ package enum Extension {
     func encode() -> [UInt8] {
       var bytes: [UInt8] = []
       bytes.appendInteger(number)
+      bytes.appendInteger(epoch)
       bytes.append(purpose.rawValue)
       bytes.appendInteger(stripes.rawValue)
       bytes.append(from == nil ? 0 : 1)
@@ -38,8 +42,16 @@ package enum Extension {
       return bytes
     }
 
-    init(number: UInt16, purpose: Purpose, stripes: StripeSet, from: UInt64?, note: [UInt8]) {
+    init(
+      number: UInt16,
+      epoch: UInt32,
+      purpose: Purpose,
+      stripes: StripeSet,
+      from: UInt64?,
+      note: [UInt8]
+    ) {
       self.number = number
+      self.epoch = epoch
       self.purpose = purpose
       self.stripes = stripes
       self.from = from
@@ -48,6 +60,7 @@ package enum Extension {
 
     package init?(reading reader: inout ByteReader) throws(DecodeError) {
       number = try reader.read()
+      epoch = try reader.read()
       guard let purpose = Purpose(rawValue: try reader.read()) else { return nil }
       self.purpose = purpose
       stripes = StripeSet(rawValue: try reader.read())
@@ -144,30 +157,106 @@ package enum Extension {
     }
   }
 
-  /// A peer's state, said at each ping so that candidates stay known.
+  /// Which stripes of an epoch are not to be pushed any more.
+  package struct Stop: Equatable, ExtensionBody {
+    package var epoch: UInt32
+    package var stripes: StripeSet
+
+    func encode() -> [UInt8] {
+      var bytes: [UInt8] = []
+      bytes.appendInteger(epoch)
+      bytes.appendInteger(stripes.rawValue)
+      return bytes
+    }
+
+    init(epoch: UInt32, stripes: StripeSet) {
+      self.epoch = epoch
+      self.stripes = stripes
+    }
+
+    package init?(reading reader: inout ByteReader) throws(DecodeError) {
+      epoch = try reader.read()
+      stripes = StripeSet(rawValue: try reader.read())
+    }
+  }
+
+  /// In a swap: what two peers were to each other in one epoch has ended, and they stay connected for the other.
+  package struct Part: Equatable, ExtensionBody {
+    package var epoch: UInt32
+    package var redirect: [Suggestion]
+
+    func encode() -> [UInt8] {
+      var bytes: [UInt8] = []
+      bytes.appendInteger(epoch)
+      Suggestion.encode(redirect, to: &bytes)
+      return bytes
+    }
+
+    init(epoch: UInt32, redirect: [Suggestion]) {
+      self.epoch = epoch
+      self.redirect = redirect
+    }
+
+    package init?(reading reader: inout ByteReader) throws(DecodeError) {
+      epoch = try reader.read()
+      var offset = 0
+      guard let redirect = Suggestion.decode(reader.rest(), at: &offset) else { return nil }
+      self.redirect = redirect
+    }
+  }
+
+  /// A peer's state, said at each ping so that candidates stay known, and everybody hears of a swap.
   package struct Ping: Equatable, ExtensionBody {
     package var token: UInt64
     package var isAttached: Bool
     package var depth: UInt16
+    /// The newest that it knows of; 0 for none.
+    package var epoch: UInt32
+    /// What it saw of the last swap.
+    package var swap: Seen
+
+    /// What a peer saw of a swap, each as far as the field goes.
+    package struct Seen: Equatable {
+      /// The epoch that began; 0 for none.
+      package var epoch: UInt32 = 0
+      /// In milliseconds.
+      package var gap: UInt16 = 0
+      package var lost: UInt16 = 0
+      package var duplicates: UInt16 = 0
+    }
 
     func encode() -> [UInt8] {
       var bytes: [UInt8] = []
       bytes.appendInteger(token)
       bytes.append(isAttached ? 1 : 0)
       bytes.appendInteger(depth)
+      bytes.appendInteger(epoch)
+      bytes.appendInteger(swap.epoch)
+      bytes.appendInteger(swap.gap)
+      bytes.appendInteger(swap.lost)
+      bytes.appendInteger(swap.duplicates)
       return bytes
     }
 
-    init(token: UInt64, isAttached: Bool, depth: UInt16) {
+    init(token: UInt64, isAttached: Bool, depth: UInt16, epoch: UInt32 = 0, swap: Seen = Seen()) {
       self.token = token
       self.isAttached = isAttached
       self.depth = depth
+      self.epoch = epoch
+      self.swap = swap
     }
 
     package init?(reading reader: inout ByteReader) throws(DecodeError) {
       token = try reader.read()
       isAttached = try reader.read(UInt8.self) != 0
       depth = try reader.read()
+      epoch = try reader.read()
+      swap = Seen(
+        epoch: try reader.read(),
+        gap: try reader.read(),
+        lost: try reader.read(),
+        duplicates: try reader.read()
+      )
     }
   }
 }

@@ -248,9 +248,13 @@ public enum TopologyEvent: Sendable {
   case start(Role)
   /// The peer leaves; messages that are sent now still go out.
   case stop
-  /// A swap: this topology is to take over at `epoch`, beside the one that still runs.
+  /// A swap: this topology is to take over at `epoch`, beside the one that still runs. It takes the place of ``start(_:)``.
+  ///
+  /// The stream of ``TopologyContext/window`` begins for it with the first chunk that it carries: before that, it makes
+  /// its links, and nothing comes. It says ``TopologyAction/ready(epoch:)`` when it could take over; what the other one
+  /// leaves behind and nobody uses is closed afterwards.
   case prepare(epoch: UInt32, Handover)
-  /// A swap: chunks from this one on belong to the successor.
+  /// A swap: chunks from this one on belong to the successor, and this topology neither sees nor sends them.
   case retire(at: UInt64)
   /// What the own peer can carry, at the start and whenever it changes.
   case capacity(Capacity)
