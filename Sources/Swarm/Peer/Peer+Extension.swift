@@ -260,6 +260,8 @@ extension Peer {
     } catch {
       lack(found, signed: signed, "\(error)")
     }
+    // Of the first that we hear of the others know.
+    guard courses.count == 2 || lacking != nil else { return }
     for other in channels.indices
     where other != index && channels[other].isOpen && channels[other].speech == .proven {
       tellNews(other)
