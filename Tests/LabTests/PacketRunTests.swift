@@ -78,7 +78,8 @@ struct PacketRunTests {
     // Nineteen chunks a second for eight peers, of whom four are cut off for three seconds.
     let inTime = seen.timeline.map(\.inTime)
     #expect(seen.timeline[..<7].allSatisfy { $0.expected == 152 })
-    #expect(inTime[0] == 152 && inTime[1] <= 90 && inTime[2] <= 76)
+    // What is under way when the network parts may be lost.
+    #expect(inTime[0] >= 150 && inTime[1] <= 90 && inTime[2] <= 76)
     #expect(inTime[5] == 152 && inTime[6] == 152)
     #expect(seen.timeline[8...].allSatisfy { $0.expected == 76 })
     #expect(inTime[10] == 76)

@@ -254,14 +254,14 @@ extension [TopologyAction] {
   }
 
   @Test
-  func `a full peer redirects to the free place where chunks are soonest, and to nobody who is not attached`()
+  func `a full peer redirects to the shallowest free place, and to nobody who is not attached`()
   {
     var bench = Bench(fanout: 2)
     bench.begin(.source, upload: 2_000_000)
     #expect(bench.handle(bench.ask(4)).accepts(4))
     #expect(bench.handle(bench.ask(5)).accepts(5))
-    let deep = Offer(kind: .free, lag: 90, slots: 1, contact: Bench.contact(40))
-    let near = Offer(kind: .free, lag: 30, slots: 1, contact: Bench.contact(50))
+    let deep = Offer(kind: .free, depth: 3, lag: 30, slots: 1, contact: Bench.contact(40))
+    let near = Offer(kind: .free, depth: 1, lag: 90, slots: 1, contact: Bench.contact(50))
     func report(_ offers: [Offer], _ standing: Standing = .attached) -> [UInt8] {
       Message.report(
         Report(sequence: 1, standing: standing, slots: 2, size: 9, height: 3, offers: offers)
@@ -300,7 +300,7 @@ extension [TopologyAction] {
       report.reach = reach
       return Message.report(report).encoded
     }
-    let offers = [Offer(kind: .free, lag: 100, slots: 1, contact: place)]
+    let offers = [Offer(kind: .free, depth: 1, lag: 100, slots: 1, contact: place)]
     _ = bench.handle(.message(PeerRef(4), epoch: 1, bytes: report(1, reach: 110, [])))
     _ = bench.handle(.message(PeerRef(5), epoch: 1, bytes: report(1, reach: 0, offers)))
     let settle = TopologyAction.send(PeerRef(4), Message.settle(at: [place]).encoded)

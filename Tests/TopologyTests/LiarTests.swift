@@ -139,7 +139,13 @@ import Tree
             size: number(UInt32.self),
             height: number(UInt16.self),
             offers: some(4).map {
-              Offer(kind: .free, lag: number(UInt16.self), slots: number(UInt16.self), contact: $0)
+              Offer(
+                kind: .free,
+                depth: number(UInt16.self),
+                lag: number(UInt16.self),
+                slots: number(UInt16.self),
+                contact: $0
+              )
             }
           )
         ).encoded

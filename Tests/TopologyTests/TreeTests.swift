@@ -14,7 +14,7 @@ import Testing
     #expect(world.longestLoop == .zero)
   }
 
-  @Test func `takes a thousand peers one by one, and is not much deeper than the flattest tree`() throws {
+  @Test func `takes a thousand peers one by one, and is as flat as it can be`() throws {
     let world = try World(seed: 2, tree("fanout=4"))
     for _ in 0..<1000 {
       world.join()
@@ -23,13 +23,12 @@ import Testing
     #expect(world.settle(.seconds(5)))
     print("1000 one by one: depth \(world.greatestDepth), asks \(world.asks)")
     expectHealth(world)
-    // Where chunks are soonest is not always where it is flattest.
-    #expect(world.greatestDepth <= flattest(1000, fanout: 4) + 3)
+    #expect(world.greatestDepth <= flattest(1000, fanout: 4) + 1)
     #expect(world.longestLoop == .zero)
   }
 
   @Test(arguments: [2, 3, 8], 1...3 as ClosedRange<UInt64>)
-  func `stays nearly flat with every fan-out`(fanout: Int, seed: UInt64) throws {
+  func `stays flat with every fan-out`(fanout: Int, seed: UInt64) throws {
     let world = try World(seed: seed, tree("fanout=\(fanout)"))
     for _ in 0..<120 {
       world.join(upload: 20_000_000)
@@ -38,7 +37,7 @@ import Testing
     #expect(world.settle(.seconds(5)))
     world.watch(for: .seconds(4))
     expectHealth(world)
-    #expect(world.greatestDepth <= flattest(120, fanout: fanout) + 3, "seed \(seed)")
+    #expect(world.greatestDepth <= flattest(120, fanout: fanout) + 2, "seed \(seed)")
     for index in world.living {
       #expect(world.children(of: index).count <= fanout, "seed \(seed): host \(index)")
     }

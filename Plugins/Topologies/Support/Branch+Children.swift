@@ -231,7 +231,7 @@ extension Branch {
     return UInt16(clamping: queue.addingClamped(way))
   }
 
-  /// Those below whom the asker finds room, where chunks are soonest first, at most ``TopologyContext/redirectLimit``.
+  /// Those below whom the asker finds room, the shallowest first, at most ``TopologyContext/redirectLimit``.
   private mutating func redirect(
     _ ask: Inbound,
     _ slots: Int,
@@ -272,16 +272,15 @@ extension Branch {
     except ask: Inbound,
     _ chosen: [PeerRef]
   ) -> (child: Int, offer: Int)? {
-    var best: (child: Int, offer: Int, lag: UInt16, load: (Int, Int))?
+    var best: (child: Int, offer: Int, depth: UInt16, load: (Int, Int))?
     for index in children.indices where children[index].suspicion == nil {
       for (number, offer) in children[index].offers.enumerated()
       where offer.slots > 0 && Self.suits(offer, slots) && offer.contact.id != ask.hello?.id
         && !chosen.contains(context.peer(for: offer.contact))
       {
         let load = load(index)
-        let lag = lag(of: index, context).addingClamped(offer.lag)
-        if let best, (best.lag, best.load.0, best.load.1) <= (lag, load.0, load.1) { continue }
-        best = (index, number, lag, load)
+        if let best, (best.depth, best.load.0, best.load.1) <= (offer.depth, load.0, load.1) { continue }
+        best = (index, number, offer.depth, load)
       }
     }
     return best.map { ($0.child, $0.offer) }
@@ -398,16 +397,10 @@ extension Branch {
 
   /// Free places below other children.
   func places(_ context: TopologyContext, except child: Child) -> [Contact] {
-    var offers: [Offer] = []
-    for (index, other) in children.enumerated() where other.peer != child.peer && other.suspicion == nil {
-      for var offer in other.offers
-      where offer.kind == .free && offer.slots > 0 && offer.contact.id != child.contact?.id {
-        offer.lag = offer.lag.addingClamped(lag(of: index, context))
-        offers.append(offer)
-      }
-    }
-    // A stable order: where chunks are soonest, then as they were told.
-    let sorted = offers.enumerated().sorted { ($0.element.lag, $0.offset) < ($1.element.lag, $1.offset) }
+    let offers = children.filter { $0.peer != child.peer && $0.suspicion == nil }.flatMap(\.offers)
+      .filter { $0.kind == .free && $0.slots > 0 && $0.contact.id != child.contact?.id }
+    // A stable order: by depth, then as they were told.
+    let sorted = offers.enumerated().sorted { ($0.element.depth, $0.offset) < ($1.element.depth, $1.offset) }
     return Array(sorted.map(\.element.contact).prefix(Message.targetLimit))
   }
 

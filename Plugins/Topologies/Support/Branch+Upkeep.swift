@@ -11,6 +11,8 @@ extension Branch {
   private static let pulsePatience = (attached: Duration.seconds(8), waiting: Duration.seconds(15))
   /// How long nothing may have changed before the tree is tidied.
   private static let calm = Duration.seconds(2)
+  /// How long nothing may have changed before peers are moved for speed alone.
+  private static let longCalm = Duration.seconds(6)
   /// In how many samples in a row a child must be starved to count.
   private static let starvedLimit = 3
   /// So many milliseconds sooner a peer must get chunks elsewhere to be moved there.
@@ -95,7 +97,9 @@ extension Branch {
   private mutating func settle(_ context: inout TopologyContext) {
     // Where the upload is nearly full, what a move costs it is long in being made up for.
     let room = capacity.upload - capacity.upload / 8
-    guard slots(context) <= context.stream.copies(in: room), let last = latest(context) else { return }
+    guard context.now - childrenChanged > Self.longCalm, slots(context) <= context.stream.copies(in: room),
+      let last = latest(context)
+    else { return }
     var best: (lag: UInt16, contact: Contact)?
     if children.count < slots(context) { best = (lag(of: children.count, context), context.me) }
     for (index, child) in children.enumerated() where child.suspicion == nil {
@@ -306,13 +310,13 @@ extension Branch {
     return report
   }
 
-  /// Where there is room, here and below: where chunks are soonest, free places before others; one place is kept for each other kind.
+  /// Where there is room, here and below: the shallowest, free ones before others; one place is kept for each other kind.
   private func offers(_ slots: Int, _ context: TopologyContext) -> [Offer] {
     var offers: [Offer] = []
     let free = slots - children.count
     if free > 0 {
       let lag = lag(of: children.count, context)
-      offers.append(Offer(kind: .free, lag: lag, slots: UInt16(clamping: free), contact: context.me))
+      offers.append(Offer(kind: .free, depth: 0, lag: lag, slots: UInt16(clamping: free), contact: context.me))
     } else {
       var least = Int.max
       var number = 0
@@ -324,6 +328,7 @@ extension Branch {
         offers.append(
           Offer(
             kind: least == 0 ? .occupied : .weak,
+            depth: 0,
             lag: lag(of: children.count - 1, context),
             slots: UInt16(clamping: number),
             weakest: UInt8(clamping: least),
@@ -334,11 +339,12 @@ extension Branch {
     }
     for (index, child) in children.enumerated() where child.suspicion == nil {
       let way = lag(of: index, context)
-      for var offer in child.offers where offer.slots > 0 {
+      for var offer in child.offers where offer.depth < .max && offer.slots > 0 {
+        offer.depth += 1
         offer.lag = offer.lag.addingClamped(way)
-        // Of one lag in the order in which they were told.
+        // Of one depth in the order in which they were told.
         var place = offers.count
-        while place > 0, offers[place - 1].lag > offer.lag { place -= 1 }
+        while place > 0, offers[place - 1].depth > offer.depth { place -= 1 }
         offers.insert(offer, at: place)
       }
     }

@@ -31,9 +31,8 @@ package struct Shape: Hashable, Sendable {
 /// knows. The first of the siblings so takes the dead parent's slot, and the others hang under it.
 ///
 /// **Below.** A peer takes no more children than its upload carries; one slot more than the shape's fan-out, where it
-/// carries that, is for orphans. Children report free slots upwards with the time that
-/// chunks take there, so that a full peer redirects to where they are soonest; and in calm times it sends whoever gets
-/// chunks last to a free slot where they are sooner.
+/// carries that, is for orphans. Children report free slots upwards, so that a full peer redirects to the shallowest,
+/// where fewest can fail above; in calm times it sends whoever gets chunks last to a free slot where they are sooner.
 /// One that only watches gives way to one that relays, and one that can take few children to one that can take many, so
 /// that the capable stand high.
 ///

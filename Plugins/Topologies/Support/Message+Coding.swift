@@ -66,10 +66,11 @@ struct Reader {
   mutating func contact() -> Contact? { Contact.decode(bytes, at: &offset) }
 
   mutating func offer() -> Offer? {
-    guard let kind = read(UInt8.self).flatMap(Offer.Kind.init), let lag = read(UInt16.self),
+    guard let kind = read(UInt8.self).flatMap(Offer.Kind.init), let depth = read(UInt16.self),
+      let lag = read(UInt16.self),
       let slots = read(UInt16.self), let weakest = read(UInt8.self), let contact = contact()
     else { return nil }
-    return Offer(kind: kind, lag: lag, slots: slots, weakest: weakest, contact: contact)
+    return Offer(kind: kind, depth: depth, lag: lag, slots: slots, weakest: weakest, contact: contact)
   }
 
   mutating func list<Element>(limit: Int, _ element: (inout Reader) -> Element?) -> [Element]? {

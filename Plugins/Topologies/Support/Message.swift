@@ -82,6 +82,8 @@ package struct Offer: Hashable, Sendable {
   }
 
   package var kind: Kind
+  /// How far below the peer that tells of it.
+  package var depth: UInt16
   /// How long a chunk takes to a peer that is placed there, from when the one that tells of it has it; milliseconds.
   package var lag: UInt16
   package var slots: UInt16
@@ -89,8 +91,9 @@ package struct Offer: Hashable, Sendable {
   package var weakest: UInt8
   package var contact: Contact
 
-  package init(kind: Kind, lag: UInt16, slots: UInt16, weakest: UInt8 = 0, contact: Contact) {
+  package init(kind: Kind, depth: UInt16, lag: UInt16, slots: UInt16, weakest: UInt8 = 0, contact: Contact) {
     self.kind = kind
+    self.depth = depth
     self.lag = lag
     self.slots = slots
     self.weakest = weakest
@@ -177,6 +180,7 @@ package enum Message: Hashable, Sendable {
       writer.write(report.reach)
       writer.write(report.offers, limit: Report.offerLimit) { writer, offer in
         writer.write(offer.kind.rawValue)
+        writer.write(offer.depth)
         writer.write(offer.lag)
         writer.write(offer.slots)
         writer.write(offer.weakest)
