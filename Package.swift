@@ -33,7 +33,7 @@ func plugin(_ kind: String, _ name: String, _ dependencies: [Target.Dependency] 
 }
 
 /// The topologies that tests of swarms link.
-let topologies: [Target.Dependency] = ["Tree", "Chain", "Striped", "SuperPeer", "Chord", "Mesh"]
+let topologies: [Target.Dependency] = ["Tree", "Chain", "Striped", "SuperPeer", "Chord", "Mesh", "Seeded"]
 
 /// Tests of one module, in the folder `Tests/<Name>Tests`.
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
@@ -58,6 +58,7 @@ let package = Package(
     .library(name: "PushPull", type: .dynamic, targets: ["PushPull"]),
     .library(name: "Chord", type: .dynamic, targets: ["Chord"]),
     .library(name: "Mesh", type: .dynamic, targets: ["Mesh"]),
+    .library(name: "Seeded", type: .dynamic, targets: ["Seeded"]),
     .library(name: "UDP", type: .dynamic, targets: ["UDP"]),
     .library(name: "Static", type: .dynamic, targets: ["Static"]),
     .library(name: "Wire", targets: ["Wire"]),
@@ -140,6 +141,7 @@ let package = Package(
       swiftSettings: swiftSettings
     ),
     plugin("Topologies", "Mesh", ["Membership"]),
+    plugin("Topologies", "Seeded"),
     plugin("Transports", "UDP"),
     plugin("Discoveries", "Static"),
 

@@ -9,6 +9,7 @@ import Wire
 @testable import Chord
 @testable import Mesh
 @testable import Pull
+@testable import Seeded
 @testable import Striped
 @testable import SuperPeer
 @testable import Tree
@@ -56,6 +57,7 @@ final class Scene {
     case "chord": try Chord(parameters: Parameters(parameters, declared: Chord.manifest.parameters))
     case "pull": try Pull(parameters: Parameters(parameters, declared: Pull.manifest.parameters))
     case "mesh": try Mesh(parameters: Parameters(parameters, declared: Mesh.manifest.parameters))
+    case "seeded": try Seeded(parameters: Parameters(parameters, declared: Seeded.manifest.parameters))
     default: throw ParameterError("there is no topology '\(name)' here")
     }
   }
