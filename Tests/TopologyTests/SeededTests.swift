@@ -87,6 +87,7 @@ import Testing
     let messages: [Message] = [
       .want(5), .silent(7), .delta(delta), .delta(Roll.Delta(version: 2)),
       .part(version: 9, part: 1, of: Message.partsLimit, part), .part(version: 0, part: 0, of: 1, []),
+      .window(entry: 5, last: 9),
     ]
     var random = RandomSource(seed: 1)
     for message in messages {

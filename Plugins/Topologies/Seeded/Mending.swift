@@ -51,16 +51,24 @@ struct Mending {
     expect(max(last + 1, chunk - min(chunk, UInt64(Self.limit)))...(chunk - 1), now: now)
   }
 
+  /// Of what comes after a chunk all is missing that does not come.
+  mutating func begin(after chunk: UInt64) { newest = chunk }
+
   private mutating func expect(_ chunks: ClosedRange<UInt64>, now: Duration) {
     for chunk in chunks where missing.count < Self.limit {
       missing.append(Missing(chunk: chunk, since: now, next: now + wait))
     }
   }
 
+  /// Somebody was asked in vain.
   mutating func retry(_ chunks: ClosedRange<UInt64>, now: Duration) {
-    for index in missing.indices where chunks.contains(missing[index].chunk) {
-      missing[index].isAsked = false
-      missing[index].next = now + Self.interval
+    for chunk in chunks.prefix(Self.limit) {
+      if let index = missing.firstIndex(where: { $0.chunk == chunk }) {
+        missing[index].isAsked = false
+        missing[index].next = now + Self.interval
+      } else if missing.count < Self.limit {
+        missing.append(Missing(chunk: chunk, since: now, next: now + Self.interval))
+      }
     }
   }
 

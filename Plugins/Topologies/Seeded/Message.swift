@@ -15,6 +15,9 @@ enum Message: Hashable, Sendable {
   case delta(Roll.Delta)
   /// A part of a whole list.
   case part(version: UInt64, part: Int, of: Int, [Roll.Entry])
+  /// What the sender holds from its newest entry on; the difference is below ``windowLimit``.
+  case window(entry: UInt64, last: UInt64)
+  static let windowLimit: UInt64 = 1 << 20
 
   var encoded: [UInt8] {
     var bytes: [UInt8] = []
@@ -40,6 +43,10 @@ enum Message: Hashable, Sendable {
       Self.append(version, to: &bytes)
       bytes += [UInt8(part), UInt8(count), UInt8(entries.count)]
       for entry in entries { Self.append(entry, to: &bytes) }
+    case .window(let entry, let last):
+      bytes.append(5)
+      Self.append(entry, to: &bytes)
+      Self.append(last, to: &bytes)
     }
     return bytes
   }
@@ -64,6 +71,11 @@ enum Message: Hashable, Sendable {
         let entries = Self.entries(bytes, &offset, limit: Self.partLimit)
       else { return nil }
       self = .part(version: version, part: Int(part), of: Int(count), entries)
+    case 5:
+      guard let entry = Self.read(UInt64.self, bytes, &offset),
+        let last = Self.read(UInt64.self, bytes, &offset), entry <= last, last - entry < Self.windowLimit
+      else { return nil }
+      self = .window(entry: entry, last: last)
     default: return nil
     }
     guard offset == bytes.count else { return nil }

@@ -4,8 +4,6 @@ import PluginKit
 extension Seeded {
   /// A chunk that waited longer for its list is not passed on any more.
   private static let holdTime: Duration = .seconds(1)
-  /// So much of the past is fetched, that there is an entry in it.
-  private static let past: Duration = .milliseconds(1200)
   /// How long it is from one request for some of it to the next.
   private static let backlogPause: Duration = .milliseconds(40)
   /// How many times as fast as the stream it is fetched.
@@ -21,7 +19,6 @@ extension Seeded {
     }
     heard(arrival.from)
     mending.arrived(chunk, isAnswer: arrival.note == 0, now: context.now)
-    if !hasBegun { begin(before: chunk, &context) }
     let version = arrival.note
     // What came because it was asked for is not passed on; what comes twice down the tree is passed on once.
     let place = Int(chunk % UInt64(Self.passedLimit))
@@ -62,13 +59,8 @@ extension Seeded {
 
   // MARK: What did not come
 
-  mutating func note(_ have: Advertisement, _ context: inout TopologyContext) {
-    guard role != .source, have.peer != source else { return }
-    mending.note(have)
-    // The past is fetched from whoever is first to tell of it; from then on what does not come is missing.
-    guard !hasBegun, have.chunks.upperBound < .max else { return }
-    begin(before: have.chunks.upperBound + 1, &context)
-    mending.arrived(have.chunks.upperBound, isAnswer: true, now: context.now)
+  mutating func note(_ have: Advertisement) {
+    if role != .source, have.peer != source { mending.note(have) }
   }
 
   mutating func mend(_ context: inout TopologyContext) {
@@ -108,12 +100,14 @@ extension Seeded {
     Double(context.stream.rate) / Double(max(context.stream.chunkSize, 1) * 8)
   }
 
-  private mutating func begin(before chunk: UInt64, _ context: inout TopologyContext) {
+  /// What the first whom we ask for anything holds from its newest entry on is fetched, and what was published since we
+  /// came; what comes after that is pushed, or missing.
+  mutating func begin(from entry: UInt64, to last: UInt64, _ context: inout TopologyContext) {
+    guard !hasBegun, context.window.last == nil, last - entry < context.window.size else { return }
     hasBegun = true
-    let time = Self.past / .seconds(1)
-    let count = min(UInt64(time * chunks(context)), max(1, context.window.size), chunk)
-    guard count > 0 else { return }
-    backlog = (chunk - count)...(chunk - 1)
+    let count = UInt64(min(context.now - began, .seconds(1)) / .seconds(1) * chunks(context))
+    backlog = min(entry, last - min(last, count))...last
+    mending.begin(after: last)
     context.emit(.setTimer(Clock.backlog.rawValue, at: context.now))
   }
 

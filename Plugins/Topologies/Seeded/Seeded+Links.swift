@@ -23,6 +23,7 @@ extension Seeded {
     guard !isStarted else { return }
     isStarted = true
     self.role = role
+    began = context.now
     if role == .leaf { upload = 0 }
     if role == .source {
       context.emit(.setTimer(Clock.list.rawValue, at: context.now))
@@ -121,7 +122,14 @@ extension Seeded {
       context.emit(.refuse(ask.peer, ask.stripes, redirect: isRegistration ? source.map { [$0] } ?? [] : []))
       return
     }
-    context.emit(.accept(ask.peer, ask.stripes, note: []))
+    // Where a newcomer can begin.
+    var note: [UInt8] = []
+    if ask.purpose == .spare, let entry = context.window.newestEntry, let last = context.window.last,
+      entry <= last, last - entry < Message.windowLimit
+    {
+      note = Message.window(entry: entry, last: last).encoded
+    }
+    context.emit(.accept(ask.peer, ask.stripes, note: note))
   }
 
   /// Some who know the list, so that not every newcomer asks the source for it.
@@ -153,6 +161,9 @@ extension Seeded {
       if case .part(0, _, _, let entries) = Message(link.note) {
         for entry in entries { ask(context.peer(for: entry.contact), .spare, &context) }
       }
+    }
+    if isOurs, link.purpose == .spare, case .window(let entry, let last) = Message(link.note) {
+      begin(from: entry, to: last, &context)
     }
     // The first that answers our requests tells us the list.
     if roll.version == 0, isOurs, link.purpose == .spare { want(from: link.peer, &context) }

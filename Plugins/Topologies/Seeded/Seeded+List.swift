@@ -62,6 +62,7 @@ extension Seeded {
     case .part(let version, let part, let count, let entries):
       guard role != .source, !isLeaving, version > roll.version else { return }
       collect(version, part, of: count, entries, &context)
+    case .window: break
     }
   }
 

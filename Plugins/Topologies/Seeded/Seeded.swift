@@ -50,6 +50,7 @@ package struct Seeded: Topology {
   var role = Role.relay
   var isStarted = false
   var isLeaving = false
+  var began: Duration = .zero
   /// Kilobits per second.
   var upload: UInt32 = 0
   var awaitedEpoch: UInt32?
@@ -145,7 +146,7 @@ package struct Seeded: Topology {
     case .chunks(let arrivals), .duplicates(let arrivals):
       for arrival in arrivals { receive(arrival, &context) }
       setMendTimer(&context)
-    case .haves(let haves): for have in haves { note(have, &context) }
+    case .haves(let haves): for have in haves { note(have) }
     case .requestFailed(_, let chunks, _):
       mending.retry(chunks, now: context.now)
       setMendTimer(&context)
