@@ -149,7 +149,7 @@ import Testing
       registrar.register(Self.contact(number), upload: 2200, isReachable: true, now: .zero)
     }
     func revise(_ now: Duration) -> Roll.Delta? {
-      let delta = registrar.delta(for: roll, rate: 1000, copies: 2, now: now)
+      let delta = registrar.delta(for: roll, own: 0, rate: 1000, copies: 2, now: now)
       if let delta { _ = roll.apply(delta) }
       return delta
     }
@@ -169,13 +169,22 @@ import Testing
     #expect(roll.entries.count == 10)
   }
 
+  @Test func `when the source's upload changes, the list says so`() {
+    var registrar = Registrar()
+    var roll = Roll(version: 1, entries: [Self.entry(0)])
+    let delta = registrar.delta(for: roll, own: 3400, rate: 1000, copies: 2, now: .zero)
+    let isTaken = delta.map { roll.apply($0) }
+    #expect(isTaken == true && roll.entries[0].upload == 3400)
+    #expect(registrar.delta(for: roll, own: 3400, rate: 1000, copies: 2, now: .seconds(1)) == nil)
+  }
+
   @Test func `whoever nobody can feed is let in after five seconds`() {
     var registrar = Registrar()
     let roll = Roll(version: 1, entries: [Self.entry(0)])
     for number in 1...5 as ClosedRange<UInt32> {
       registrar.register(Self.contact(number), upload: 0, isReachable: true, now: .zero)
     }
-    #expect(registrar.delta(for: roll, rate: 1000, copies: 1, now: .zero)?.joined.count == 1)
-    #expect(registrar.delta(for: roll, rate: 1000, copies: 1, now: .seconds(5))?.joined.count == 4)
+    #expect(registrar.delta(for: roll, own: 0, rate: 1000, copies: 1, now: .zero)?.joined.count == 1)
+    #expect(registrar.delta(for: roll, own: 0, rate: 1000, copies: 1, now: .seconds(5))?.joined.count == 4)
   }
 }

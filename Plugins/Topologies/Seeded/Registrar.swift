@@ -68,9 +68,12 @@ struct Registrar: Hashable, Sendable {
 
   /// What is to change on a list now; `nil` when nothing is.
   ///
-  /// A copy of the stream takes `rate` kilobits per second, and the source can feed `copies`.
-  mutating func delta(for roll: Roll, rate: UInt64, copies: Int, now: Duration) -> Roll.Delta? {
+  /// The source has the upload `own`, of which it can feed `copies`; one takes `rate`. All are kilobits per second.
+  mutating func delta(for roll: Roll, own: UInt32, rate: UInt64, copies: Int, now: Duration) -> Roll.Delta? {
     var delta = Roll.Delta(version: roll.version + 1)
+    if let source = roll.entries.first, source.upload != own {
+      delta.uploads.append(Roll.Upload(number: source.number, upload: own))
+    }
     for entry in roll.entries where entry.number > 0 && delta.left.count < Roll.Delta.leftLimit {
       if !members.contains(where: { $0.number == entry.number }) { delta.left.append(entry.number) }
     }

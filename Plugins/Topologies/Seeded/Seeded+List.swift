@@ -21,7 +21,9 @@ extension Seeded {
     }
     let rate = max(context.stream.rate / 1000, 1)
     let copies = max(1, min(fanout, Int(clamping: UInt64(upload) / rate) - 1))
-    guard let delta = registrar.delta(for: roll, rate: rate, copies: copies, now: context.now) else { return }
+    guard
+      let delta = registrar.delta(for: roll, own: upload, rate: rate, copies: copies, now: context.now)
+    else { return }
     apply(delta, &context)
     if versions.count >= Self.treesLimit - 2 {
       versions[versions.count - 1] = (roll.version, context.now + lead)
