@@ -8,6 +8,18 @@ import Tree
 // A tree carries a stream of 1 Mbit/s in chunks of 16 KiB for so many seconds to peers that upload 5.5 Mbit/s each. In
 // each of equal parts of the ramp as many peers join as have before; by `source` they know the source alone, otherwise a
 // tracker. Large worlds are mostly spent waiting for memory: GLIBC_TUNABLES=glibc.malloc.hugetlb=1 helps them.
+//
+// `LabBenchmarks packets [PEERS] [SECONDS] [UPLOAD]` does the same at packet fidelity, with 2 Mbit/s in chunks of 1,316 bytes.
+
+if CommandLine.arguments.dropFirst().first == "packets" {
+  let arguments = CommandLine.arguments.dropFirst(2).compactMap { Int($0) }
+  try PacketBench(
+    count: arguments.first ?? 1000,
+    seconds: arguments.count > 1 ? arguments[1] : 60,
+    upload: arguments.count > 2 ? UInt64(arguments[2]) : 6_000_000
+  ).run()
+  exit(0)
+}
 
 let numbers = CommandLine.arguments.dropFirst().compactMap { Int($0) }
 let count = max(1, numbers.first ?? 10_000)
@@ -51,12 +63,6 @@ var world = try ChunkWorld(
 }
 peers = []
 
-func usage() -> (processor: Double, megabytes: Int) {
-  var usage = rusage()
-  unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-  let user = Double(usage.ru_utime.tv_sec) + Double(usage.ru_utime.tv_usec) / 1e6
-  return (user + Double(usage.ru_stime.tv_sec) + Double(usage.ru_stime.tv_usec) / 1e6, usage.ru_maxrss / 1024)
-}
 func seconds(_ duration: Duration) -> Int { Int(duration / .seconds(1)) }
 func rounded(_ value: Double) -> Double { (value * 1000).rounded() / 1000 }
 
@@ -66,19 +72,19 @@ var last = (delivered: UInt64(0), spent: 0.0)
 for second in 1...end {
   world.run(until: .seconds(second))
   guard count >= 100_000 || second % 10 == 0 else { continue }
-  let usage = usage()
+  let usage = spent
   let delivered = world.measurement.arrivals - world.measurement.duplicates
-  let cost = (usage.processor - last.spent) * 1e6 / Double(max(1, delivered - last.delivered))
-  last = (delivered, usage.processor)
+  let cost = (usage.seconds - last.spent) * 1e6 / Double(max(1, delivered - last.delivered))
+  last = (delivered, usage.seconds)
   print(
     "\(second) of \(end) s, \(world.measurement.joins) peers, \(delivered) delivered, \(rounded(cost)) us each,",
-    "\(seconds(ContinuousClock.now - began)) s on the wall, \(usage.megabytes) MB"
+    "\(seconds(ContinuousClock.now - began)) s on the wall, \(usage.memory) MB"
   )
   fflush(nil)
 }
 let result = world.run()
 let wall = rounded((ContinuousClock.now - began) / .seconds(1))
-let spent = usage()
+let usage = spent
 let delivered = result.arrivals - result.duplicates
 func time(_ part: Double) -> String {
   result.delays.quantile(part, of: result.expected).map { "\($0 / 1_000_000) ms" } ?? "never"
@@ -86,10 +92,10 @@ func time(_ part: Double) -> String {
 print(
   "\(count) peers, \(delivered) deliveries, \(world.eventCount) events, \(result.calls) calls of a topology"
 )
-let cost = rounded(spent.processor * 1e6 / Double(max(delivered, 1)))
-print("\(wall) s on the wall, \(rounded(spent.processor)) s of a processor, \(cost) us a delivery")
-let share = rounded(Double(spent.megabytes) * 1024 / Double(count))
-print("\(spent.megabytes) MB at most, \(share) KB a peer")
+let cost = rounded(usage.seconds * 1e6 / Double(max(delivered, 1)))
+print("\(wall) s on the wall, \(rounded(usage.seconds)) s of a processor, \(cost) us a delivery")
+let share = rounded(Double(usage.memory) * 1024 / Double(count))
+print("\(usage.memory) MB at most, \(share) KB a peer")
 print("delivered \(result.delivered), p50 \(time(0.5)), p99 \(time(0.99)), copies \(result.copies)")
 print(
   "starts p50 \((result.starts.quantile(0.5) ?? 0) / 1_000_000) ms, never \(result.neverStarted) of \(result.joins)"

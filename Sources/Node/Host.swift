@@ -103,7 +103,7 @@ final class Host {
       if let time { wake = wake.map { min($0, time) } ?? time }
     }
     for index in endpoint.peers.indices {
-      if let time = endpoint.peers[index].nextTimeout { wake = wake.map { min($0, time) } ?? time }
+      if let time = endpoint.nextTimeout(index) { wake = wake.map { min($0, time) } ?? time }
     }
     do throws(NetError) {
       for event in try loop.wait(until: wake) {
@@ -130,7 +130,7 @@ final class Host {
     let now = clock.now
     for index in endpoint.peers.indices {
       // What lies in the socket may be what a timer waits for.
-      guard isDrained, let time = endpoint.peers[index].nextTimeout, time <= now else { continue }
+      guard isDrained, let time = endpoint.nextTimeout(index), time <= now else { continue }
       endpoint.peers[index].timeout(now: now)
     }
     carrier.timeout(now: now)

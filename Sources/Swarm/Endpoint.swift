@@ -19,16 +19,27 @@ public struct Endpoint {
     let index =
       channel == 0
       ? swarm(datagram).flatMap { id in peers.indices.first { peers[$0].isNamed(id) } }
-      // By index: an element that is handed to a closure is copied, and a peer is large.
-      : peers.indices.first { peers[$0].owns(channel) }
+      : owner(channel)
     guard let index else { return nil }
     peers[index].receive(datagram, from: address, now: now)
     return index
   }
 
+  /// When a peer wants ``Peer/timeout(now:)`` to be called, if at all.
+  ///
+  /// Asked here, the peer is not copied, and nothing changes.
+  public mutating func nextTimeout(_ index: Int) -> Duration? { peers[index].soonest() }
+
   private static func channel(_ datagram: Span<UInt8>) -> UInt32? {
     var reader = ByteReader(datagram)
     return try? reader.read()
+  }
+
+  private func owner(_ channel: UInt32) -> Int? {
+    // Field by field: a peer is large, and would be copied for a call, or in a closure.
+    for index in peers.indices
+    where peers[index].byLocal[channel] != nil || peers[index].newcomers.contains(channel) { return index }
+    return nil
   }
 
   private func swarm(_ datagram: Span<UInt8>) -> [UInt8]? {

@@ -54,6 +54,20 @@ struct PacketRunTests {
     #expect(least > 20_000_000 && seen.delays.greatest < 1_000_000_000)
   }
 
+  @Test func `Where uplinks carry two copies and little more, nobody asks for what is on its way`() throws {
+    var scenario = world(7)
+    scenario.stream.rate = 1_000_000
+    scenario.source = Access(upload: 2_500_000)
+    scenario.groups = [Scenario.Group(access: Access(upload: 2_500_000))]
+    scenario.phases.measure = .seconds(3)
+    let run = try PacketRun(Plan(scenario, seed: 1), tree, makeTopology: topology)
+    let seen = try run.run()
+    print(seen.summary, "repaired \(seen.repaired)")
+    #expect(seen.delivered > 0.99 && seen.copies < 1.01)
+    #expect(seen.repaired * 100 < seen.arrivals, "\(seen.repaired) of \(seen.arrivals) were asked for")
+    #expect((seen.delays.quantile(0.99) ?? .max) < 1_000_000_000)
+  }
+
   @Test func `The same plan is the same run, datagram by datagram`() throws {
     var scenario = world()
     scenario.churn = Churn(life: .exponential(mean: .seconds(4)), graceful: 0.5)

@@ -29,6 +29,18 @@ private struct Star: Topology {
 }
 
 @Suite struct `An upload that does not suffice` {
+  @Test(arguments: [500_000, 2_500_000, 5_000_000, 100_000_000] as [UInt64])
+  func `lets out at once what it carries in a twentieth of a second`(upload: UInt64) {
+    var share = UploadShare(Capacity(upload: upload), now: .zero)
+    var bytes = 0
+    while share.allows(1500, isChild: true, now: .zero) {
+      share.take(1500, now: .zero)
+      bytes += 1500
+    }
+    let limit = max(Int(upload) / 8 / 20, 6000)
+    #expect(bytes <= limit && bytes > limit - 1500)
+  }
+
   @Test(arguments: [1, 2, 3] as [UInt64])
   func `is shared equally by children, near and far, lossy and not`(seed: UInt64) throws {
     var children: [Host] = []

@@ -10,7 +10,7 @@ package import Wire
 /// so that hosts recognise entries without knowing a container.
 package final class Broadcast {
   package let key: StreamKey
-  /// Shared by the peers of a world; checks a world makes are many.
+  /// Shared by the peers of a world, who check the same chunks: the first to see one does it, the others recognise it.
   package let publicKey: StreamPublicKey
   /// Bits of payload per second.
   package let rate: UInt64
@@ -71,7 +71,7 @@ package final class Broadcast {
       let bytes = seedBytes(seed, 0x6B65_79)
       self.key = try unsafe StreamKey(ed25519Seed: bytes.span.bytes)
     }
-    publicKey = try StreamPublicKey(self.key.swarmID)
+    publicKey = try StreamPublicKey(self.key.swarmID, seen: SeenSignatures(key: seed))
     publicKey.accelerate()
   }
 

@@ -19,6 +19,8 @@ package final class ContentHost: Participant {
   package private(set) var completed: Duration?
   /// Changes what the host sends: gives the datagrams that go out instead.
   package var rewrite: ((_ datagram: [UInt8], _ to: Address, _ now: Duration) -> [[UInt8]])?
+  /// The datagram under way; kept for its storage.
+  private var datagram: [UInt8] = []
   private let seed: UInt64
 
   /// A host at 10.0.x.y, port 7574; `number` gives the address and, with the seed, identity and randomness.
@@ -79,7 +81,7 @@ package final class ContentHost: Participant {
   package func turn(now: Duration, send: (_ datagram: [UInt8], _ to: Address) -> Void) {
     flush(now, send)
     for index in endpoint.peers.indices {
-      if let time = endpoint.peers[index].nextTimeout, time <= now { endpoint.peers[index].timeout(now: now) }
+      if let time = endpoint.nextTimeout(index), time <= now { endpoint.peers[index].timeout(now: now) }
       for notice in endpoint.peers[index].takeNotices() { take(notice, index, now) }
     }
     flush(now, send)
@@ -101,8 +103,7 @@ package final class ContentHost: Participant {
 
   private func flush(_ now: Duration, _ send: (_ datagram: [UInt8], _ to: Address) -> Void) {
     for index in endpoint.peers.indices where endpoint.peers[index].hasOutput {
-      let datagrams = endpoint.peers[index].takeDatagrams()
-      for (bytes, to) in datagrams {
+      endpoint.peers[index].flush(into: &datagram) { bytes, to in
         for changed in rewrite?(bytes, to, now) ?? [bytes] { send(changed, to) }
       }
     }

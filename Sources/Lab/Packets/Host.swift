@@ -31,6 +31,8 @@ package final class Host: Participant {
   package var onReading: ((Output.Reading) -> Void)?
   /// Whether discovery answers with the bootstrap addresses.
   package var answersDiscovery = true
+  /// The datagram under way; kept for its storage.
+  private var datagram: [UInt8] = []
   private let identitySeed: UInt64
   private var makesTopology: (String, String) throws(ParameterError) -> any Topology
   private var clockOffset: Duration
@@ -122,10 +124,8 @@ package final class Host: Participant {
   package var nextTimeout: Duration? {
     var next: Duration?
     for index in endpoint.peers.indices {
-      for time in [endpoint.peers[index].nextTimeout, seats[index].nextChunk] {
-        guard let time else { continue }
-        next = next.map { min($0, time) } ?? time
-      }
+      if let time = endpoint.nextTimeout(index) { next = min(next ?? time, time) }
+      if let time = seats[index].nextChunk { next = min(next ?? time, time) }
     }
     return next
   }
@@ -138,7 +138,7 @@ package final class Host: Participant {
     flush(now, send)
     for index in endpoint.peers.indices {
       publish(index, now)
-      if let time = endpoint.peers[index].nextTimeout, time <= now {
+      if let time = endpoint.nextTimeout(index), time <= now {
         endpoint.peers[index].timeout(now: now)
       }
     }
@@ -202,12 +202,11 @@ package final class Host: Participant {
 
   private func flush(_ now: Duration, _ send: (_ datagram: [UInt8], _ to: Address) -> Void) {
     for index in endpoint.peers.indices where endpoint.peers[index].hasOutput {
-      let datagrams = endpoint.peers[index].takeDatagrams()
-      for (bytes, to) in datagrams {
-        guard let rewrite else {
-          send(bytes, to)
-          continue
-        }
+      guard let rewrite else {
+        endpoint.peers[index].flush(into: &datagram, send)
+        continue
+      }
+      endpoint.peers[index].flush(into: &datagram) { bytes, to in
         for changed in rewrite(bytes, to, now) { send(changed, to) }
       }
     }

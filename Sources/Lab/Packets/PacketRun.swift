@@ -33,6 +33,8 @@ package final class PacketRun {
   private var partOf: [Int] = []
   private let makeTopology: (String, String) throws(ParameterError) -> any Topology
   private let broadcast: Broadcast
+  /// Room for all chunks of the run, so that none is overwritten that somebody still holds.
+  private let chunks: SharedChunks
   private let world: World
   private var seats: [Seat]
   private var uploads: [UInt64]
@@ -72,6 +74,11 @@ package final class PacketRun {
       chunkSize: stream.chunkSize,
       entryEvery: stream.entryEvery
     )
+    chunks = SharedChunks(
+      count: Int(plan.scenario.phases.end / stream.interval) + 2,
+      chunkSize: stream.chunkSize,
+      signatureLength: broadcast.publicKey.signatureLength
+    )
     world = World(seed: plan.seed)
     seats = Array(repeating: Seat(), count: plan.peers.count)
     opened = plan.peers.map { $0.access.nat == .restricted ? [] : nil }
@@ -103,6 +110,9 @@ package final class PacketRun {
     return measurement
   }
 
+  /// How many datagrams were delivered so far.
+  package var datagrams: UInt64 { world.delivered }
+
   /// Lets time pass.
   package func run(until time: Duration) { world.run(until: time) }
 
@@ -125,9 +135,8 @@ package final class PacketRun {
   private static func number(_ peer: Int) -> UInt32 { UInt32(peer + 1) }
 
   private static func peer(_ address: Address) -> Int {
-    let bytes = address.bytes
-    guard bytes.count >= 4 else { return 0 }
-    return Int(UInt32(bytes[1]) << 16 | UInt32(bytes[2]) << 8 | UInt32(bytes[3])) - 1
+    guard address.count >= 4 else { return 0 }
+    return Int(UInt32(address[1]) << 16 | UInt32(address[2]) << 8 | UInt32(address[3])) - 1
   }
 
   private func prepareWorld() {
@@ -195,6 +204,7 @@ package final class PacketRun {
       try host.join(broadcast, planned.role, bootstrap: index == 0 ? [] : [source], now: world.now) {
         $0.window = stream.windowSize
         $0.patience = stream.deadline
+        $0.sharedChunks = chunks
         $0.capacity = Capacity(
           upload: planned.access.upload == 0 ? Self.unlimited : planned.access.upload,
           download: planned.access.download,

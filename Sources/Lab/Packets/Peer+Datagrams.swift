@@ -3,19 +3,18 @@ import Swarm
 import Wire
 
 extension Peer {
-  /// What is to be sent, each head with its body as one datagram.
-  mutating func takeDatagrams() -> [(bytes: [UInt8], to: Address)] {
-    var datagrams: [(bytes: [UInt8], to: Address)] = []
+  /// Hands over what is to be sent, each head with its body as one datagram, which is built in `datagram`.
+  mutating func flush(
+    into datagram: inout [UInt8],
+    _ send: (_ datagram: [UInt8], _ to: Address) -> Void
+  ) {
     flush { packets, heads, bodies, _ in
       for number in packets.indices {
-        let packet = packets[number]
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(Int(packet.head.count) + Int(packet.body.count))
-        bytes.append(bytes: heads.extracting(packet.head.range))
-        bytes.append(bytes: bodies.extracting(packet.body.range))
-        datagrams.append((bytes, packet.address))
+        datagram.removeAll(keepingCapacity: true)
+        datagram.append(bytes: heads.extracting(packets[number].head.range))
+        datagram.append(bytes: bodies.extracting(packets[number].body.range))
+        send(datagram, packets[number].address)
       }
     }
-    return datagrams
   }
 }

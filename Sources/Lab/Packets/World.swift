@@ -16,9 +16,9 @@ package protocol Participant: AnyObject {
 /// No socket, no sleep, no clock: the same seed makes the same world, datagram by datagram. Datagrams that arrive at one
 /// host at one time come in one turn, like a batch from a socket.
 package final class World {
-  /// What one datagram on its way is.
+  /// What one datagram on its way is; its storage serves the next one that takes its place.
   private struct Datagram {
-    var bytes: [UInt8]
+    var bytes: [UInt8] = []
     var from: Address
   }
 
@@ -29,9 +29,13 @@ package final class World {
     case action(Int)
   }
 
-  private struct Pair: Hashable {
-    var from: Address
-    var to: Address
+  /// Somebody who is on the network, or was.
+  private struct Place {
+    var participant: (any Participant)?
+    var wake: Duration?
+    let address: Address
+    /// The number of the address, which who comes after has as well.
+    let site: Int
   }
 
   package private(set) var now = Duration.zero
@@ -41,7 +45,7 @@ package final class World {
   package private(set) var sent: UInt64 = 0
   package private(set) var delivered: UInt64 = 0
   /// Datagrams that vanished because they would have waited too long for their host's uplink.
-  package var overflowed: UInt64 { uplinks.values.reduce(0) { $0 + $1.overflowed } }
+  package var overflowed: UInt64 { uplinks.reduce(0) { $0 + ($1?.overflowed ?? 0) } }
   /// How often a participant asked to be woken at a time that had passed.
   package private(set) var restless: UInt64 = 0
   /// What the way from one host to another is like; asked for every datagram, so it may change.
@@ -53,15 +57,19 @@ package final class World {
 
   private let seed: UInt64
   private var events = EventQueue<Event>()
-  private var participants: [(any Participant)?] = []
-  private var wakes: [Duration?] = []
-  private var places: [Address: Int] = [:]
-  private var datagrams: [Datagram?] = []
+  private var places: [Place] = []
+  /// By address.
+  private var sites: [Address: Int] = [:]
+  /// By site: who is there now, and what it can send to all others together.
+  private var present: [Int?] = []
+  private var uplinks: [SimulatedLink?] = []
+  private var datagrams: [Datagram] = []
   private var freeSlots: [Int] = []
   private var actions: [Int: (World) -> Void] = [:]
   private var planned = 0
-  private var links: [Pair: SimulatedLink] = [:]
-  private var uplinks: [Address: SimulatedLink] = [:]
+  private var links: [SimulatedLink] = []
+  /// By the sites of sender and receiver: which of the links is theirs.
+  private var linkOf: [UInt64: Int] = [:]
   private var islands: [Address: Int] = [:]
 
   package init(
@@ -76,18 +84,25 @@ package final class World {
   ///
   /// One that has the address already is gone, like a program that was started again.
   package func add(_ participant: any Participant) {
-    remove(participant.address)
-    places[participant.address] = participants.count
-    participants.append(participant)
-    wakes.append(nil)
-    run(participants.count - 1)
+    let address = participant.address
+    remove(address)
+    let site = sites[address] ?? present.count
+    if site == present.count {
+      sites[address] = site
+      present.append(nil)
+      uplinks.append(nil)
+    }
+    present[site] = places.count
+    places.append(Place(participant: participant, wake: nil, address: address, site: site))
+    run(places.count - 1)
   }
 
   /// Takes whoever is at an address from the network as SIGKILL would: it says nothing and hears nothing any more.
   package func remove(_ address: Address) {
-    guard let place = places.removeValue(forKey: address) else { return }
-    participants[place] = nil
-    wakes[place] = nil
+    guard let site = sites[address], let place = present[site] else { return }
+    present[site] = nil
+    places[place].participant = nil
+    places[place].wake = nil
   }
 
   /// Lets nothing through between hosts of different groups; a host in none of them reaches all.
@@ -107,7 +122,7 @@ package final class World {
 
   /// Lets a participant do what somebody outside told it.
   package func poke(_ address: Address) {
-    guard let place = places[address] else { return }
+    guard let site = sites[address], let place = present[site] else { return }
     run(place)
   }
 
@@ -136,7 +151,7 @@ package final class World {
     case .action(let number):
       actions.removeValue(forKey: number)?(self)
     case .wake(let place):
-      guard wakes[place] == time else { return }
+      guard places[place].wake == time else { return }
       run(place)
     case .arrival(let place, let slot):
       deliver(slot, to: place)
@@ -149,21 +164,17 @@ package final class World {
   }
 
   private func deliver(_ slot: Int, to place: Int) {
-    guard let datagram = datagrams[slot] else { return }
-    datagrams[slot] = nil
     freeSlots.append(slot)
-    guard let participant = participants[place] else { return }
+    guard let participant = places[place].participant else { return }
     delivered += 1
-    participant.receive(datagram.bytes, from: datagram.from, now: now)
+    participant.receive(datagrams[slot].bytes, from: datagrams[slot].from, now: now)
   }
 
   private func run(_ place: Int) {
-    guard let participant = participants[place] else { return }
-    participant.turn(now: now) { datagram, to in
-      transmit(datagram, from: participant.address, to: to)
-    }
+    guard let participant = places[place].participant else { return }
+    participant.turn(now: now) { datagram, to in transmit(datagram, from: place, to: to) }
     guard var wake = participant.nextTimeout else {
-      wakes[place] = nil
+      places[place].wake = nil
       return
     }
     if wake <= now {
@@ -174,43 +185,52 @@ package final class World {
     // Events happen at whole nanoseconds; never wake anybody before the time that it named.
     let whole = Duration.nanoseconds(wake.nanoseconds)
     wake = whole < wake ? whole + .nanoseconds(1) : whole
-    guard wakes[place] != wake else { return }
-    wakes[place] = wake
+    guard places[place].wake != wake else { return }
+    places[place].wake = wake
     events.schedule(.wake(place), at: wake)
   }
 
-  private func transmit(_ bytes: [UInt8], from: Address, to: Address) {
+  private func transmit(_ bytes: [UInt8], from place: Int, to: Address) {
+    let from = places[place].address
     sent += 1
     record(bytes, from: from, to: to)
     observer?(bytes, from, to, now)
-    if let here = islands[from], let there = islands[to], here != there { return }
-    guard let place = places[to] else { return }
+    if !islands.isEmpty, let here = islands[from], let there = islands[to], here != there { return }
+    guard let far = sites[to], let receiver = present[far] else { return }
+    let site = places[place].site
     var departure = now
     if let shared = uplink(from) {
-      var link = uplinks[from] ?? SimulatedLink(shared, seed: mix(seed, from, from))
-      link.path = shared
-      let (left, _) = link.send(byteCount: bytes.count, now: now)
-      uplinks[from] = link
-      guard let left else { return }
+      if uplinks[site] == nil { uplinks[site] = SimulatedLink(shared, seed: mix(seed, from, from)) }
+      uplinks[site]?.path = shared
+      guard let left = uplinks[site]?.send(byteCount: bytes.count, now: now).first else { return }
       departure = left
     }
-    let pair = Pair(from: from, to: to)
-    var link = links[pair] ?? SimulatedLink(Path(), seed: mix(seed, from, to))
-    link.path = path(from, to)
-    let (first, second) = link.send(byteCount: bytes.count, now: departure)
-    links[pair] = link
-    for arrival in [first, second] {
-      guard let arrival else { continue }
-      let slot: Int
-      if let free = freeSlots.popLast() {
-        slot = free
-      } else {
-        slot = datagrams.count
-        datagrams.append(nil)
-      }
-      datagrams[slot] = Datagram(bytes: bytes, from: from)
-      events.schedule(.arrival(to: place, slot: slot), at: arrival)
+    let index = link(from: site, to: far) { mix(seed, from, to) }
+    links[index].path = path(from, to)
+    let (first, second) = links[index].send(byteCount: bytes.count, now: departure)
+    if let first { post(bytes, from: from, to: receiver, at: first) }
+    if let second { post(bytes, from: from, to: receiver, at: second) }
+  }
+
+  private func link(from: Int, to: Int, seed: () -> UInt64) -> Int {
+    let pair = UInt64(from) << 32 | UInt64(to)
+    if let known = linkOf[pair] { return known }
+    linkOf[pair] = links.count
+    links.append(SimulatedLink(Path(), seed: seed()))
+    return links.count - 1
+  }
+
+  private func post(_ bytes: [UInt8], from: Address, to place: Int, at arrival: Duration) {
+    var slot = datagrams.count
+    if let free = freeSlots.popLast() {
+      slot = free
+      datagrams[slot].from = from
+      datagrams[slot].bytes.removeAll(keepingCapacity: true)
+    } else {
+      datagrams.append(Datagram(from: from))
     }
+    datagrams[slot].bytes += bytes
+    events.schedule(.arrival(to: place, slot: slot), at: arrival)
   }
 
   private func record(_ bytes: [UInt8], from: Address, to: Address) {

@@ -80,54 +80,67 @@ struct Channel {
 
   var phase = Phase.opening
   var speech = Speech.unknown
+  /// A plain peer that feeds us: we pull all that it has.
+  var isPulled = false
+  var isServed = false
+  var wantsHaves = false
+
+  // What says when something is to be done about it stands together: it is looked at all the time.
+  var opened: Duration
+  var lastHeard: Duration
+  var lastSent: Duration
+  var lastProgress: Duration
+  var sentSinceHeard = 0
+  var nextHandshake: Duration?
+  var nextHello: Duration?
+  var nextPing: Duration?
+  var ackDeadline: Duration?
+  var nextRelease: Duration?
+  var silenceReported: Duration?
+  /// When the topology last pushed a chunk to it.
+  var lastPush: Duration?
+  /// When the first chunk was sent since it was last heard.
+  var unansweredSince: Duration?
+  /// What it is to us and we to it, in each course.
+  var roles = [Roles(), Roles()]
+  var nextHave: Duration = .zero
+  var saidHave: ChunkRange?
+  /// Intervals below the newest that have grown since it was told of them.
+  var grown: [ChunkRange] = []
+  var congestion = CongestionControl()
+
   let local: UInt32
   var remote: UInt32 = 0
   var address: Address
   var peer: PeerRef
   var isInitiator: Bool
-  var opened: Duration
   var supported = MessageSet.rfc7574
   /// How many chunks the other side keeps.
   var theirWindow: UInt64 = .max
 
   // Liveness.
-  var lastHeard: Duration
-  var lastSent: Duration
-  var sentSinceHeard = 0
   var handshakeTries = 0
-  var nextHandshake: Duration?
-  var nextHello: Duration?
   var helloTries = 0
   /// Hellos that were read in this second; each costs a signature or two.
   var hellos = 0
   /// Datagrams of this second that could not be read.
   var malformed = 0
-  var nextPing: Duration?
 
   // Who it is.
   var hello: Hello?
   var member: Member?
   var exchange = Exchange.Side()
 
-  /// What it is to us and we to it, in each course.
-  var roles: [2 of Roles] = [Roles(), Roles()]
-
   // What we get from it.
   var available = IntervalSet()
-  /// A plain peer that feeds us: we pull all that it has.
-  var isPulled = false
   var isChokingUs = false
   var outstanding = 0
   var falseChunks = 0
   var chunksFrom: UInt64 = 0
   var repairsFrom: UInt64 = 0
-  var lastProgress: Duration
   var early: [EarlySignature] = []
   /// Hashes that it sent and that nothing has proven yet, in a swarm with trees.
   var hashes: PendingHashes?
-  var silenceReported: Duration?
-  /// When the first chunk was sent since it was last heard.
-  var unansweredSince: Duration?
 
   /// What it said of the last swap, and when we last told it what the swarm runs.
   var swap: Extension.Ping.Seen?
@@ -137,27 +150,16 @@ struct Channel {
   var owedAck: ChunkRange?
   var owedDelay: UInt64 = 0
   var owedCount = 0
-  var ackDeadline: Duration?
 
   // What it gets from us.
   /// Whom the other side named when it said goodbye.
   var farewell: [Candidate] = []
-  /// When the topology last pushed a chunk to it.
-  var lastPush: Duration?
-  var isServed = false
   var weChoke = false
   /// When a plain peer last asked for something or acknowledged it, or was choked.
   var lastAsked: Duration
-  var wantsHaves = false
-  var saidHave: ChunkRange?
-  var nextHave: Duration = .zero
-  /// Intervals below the newest that have grown since it was told of them.
-  var grown: [ChunkRange] = []
   var urgent = Ring<Queued>()
   var queue = Ring<Queued>()
   var flight = Ring<Sent>()
-  var congestion = CongestionControl()
-  var nextRelease: Duration?
   /// Whether it would send if the upload were not taken by others.
   var waitsForUpload = false
   /// Bytes of its turns that it has not used (deficit round robin).
@@ -208,10 +210,15 @@ struct Channel {
   }
 
   /// When to ask again, at the earliest.
+  ///
+  /// Changes nothing; a channel would be copied to call what does not mutate. So with ``has(_:)``.
   var nextAsk: Duration? {
-    switch (roles[0].pendingAsk?.next, roles[1].pendingAsk?.next) {
-    case (let first?, let second?): min(first, second)
-    case (let first, let second): first ?? second
+    mutating get {
+      let (first, second) = (roles[0].pendingAsk, roles[1].pendingAsk)
+      return switch (first?.next, second?.next) {
+      case (let first?, let second?): min(first, second)
+      case (let first, let second): first ?? second
+      }
     }
   }
 
@@ -219,7 +226,7 @@ struct Channel {
   func understands(_ type: UInt8) -> Bool { supported.contains(type) }
 
   /// What the other side has, after its own window.
-  func has(_ chunk: UInt64) -> Bool {
+  mutating func has(_ chunk: UInt64) -> Bool {
     guard let highest = available.highest, available.contains(chunk) else { return false }
     return theirWindow == .max || highest - min(chunk, highest) < theirWindow
   }

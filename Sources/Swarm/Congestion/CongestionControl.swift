@@ -14,25 +14,25 @@ struct CongestionControl {
   private static let minimumWindow = 2.0 * Double(segment)
   private static let maximumWindow = 16 << 20
 
-  let profile: CongestionProfile
   /// Bytes that are under way.
   private(set) var flight = 0
   /// Bytes that were ever sent, and those that were given up.
   private(set) var sentBytes: UInt64 = 0
   private(set) var lostBytes: UInt64 = 0
+  private var lastAcknowledgement: Duration = .zero
+  private var trip = RoundTrip()
+  let profile: CongestionProfile
   /// Bytes per second below which loss alone does not go; 0 for none.
   var floorRate: Double = 0
 
   private var size: Double
   /// Below this the window grows by all that is acknowledged (RFC 5681, section 3.1).
   private var threshold = Double.infinity
-  private var trip = RoundTrip()
   private var delays = DelayHistory()
   private var pacer: Pacer
   private var peak = PeakFlight()
   private var drain = Drain()
   private var lastLoss: Duration?
-  private var lastAcknowledgement: Duration = .zero
   private var lastSent: Duration = .zero
 
   init(_ profile: CongestionProfile = .live) {

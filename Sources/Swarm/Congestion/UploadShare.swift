@@ -26,17 +26,23 @@ struct UploadShare {
 
   init(_ capacity: Capacity, now: Duration) {
     rate = Double(capacity.upload) / 8
-    burst = max(rate / 20, 65_536)
+    burst = Self.burst(rate)
     tokens = burst
     refilled = now
   }
+
+  /// A twentieth of a second, or a few datagrams where that is less than those.
+  ///
+  /// What the bucket lets out at once stands in the uplink's queue, which must stay well below the
+  /// ``CongestionProfile/floorLimit`` of live streams: above it children get less than the stream, and ask others for it.
+  private static func burst(_ rate: Double) -> Double { max(rate / 20, Double(4 * quantum)) }
 
   /// Another upload is given from now on.
   mutating func setCapacity(_ capacity: Capacity, now: Duration) {
     tokens = available(now)
     refilled = now
     rate = Double(capacity.upload) / 8
-    burst = max(rate / 20, 65_536)
+    burst = Self.burst(rate)
     tokens = min(tokens, burst)
     if nextTurn != nil { nextTurn = now }
   }

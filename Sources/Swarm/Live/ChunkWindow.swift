@@ -20,21 +20,35 @@ struct ChunkWindow {
   let size: UInt64
   let signatureLength: Int
   private let stride: Int
-  private(set) var bytes: [UInt8]
+  /// Signatures and payloads; none where they are ``shared``.
+  private var own: [UInt8]
+  private let shared: SharedChunks?
   private var slots: [Slot]
   private(set) var held = IntervalSet()
   private(set) var newestEntry: UInt64?
 
   /// A window of `size` chunks, or of fewer when they would take more than ``byteLimit``.
-  init(size: UInt64, chunkSize: Int, signatureLength: Int) {
+  ///
+  /// Where chunks are shared, their bytes lie there, and here only what this peer knows of them.
+  init(size: UInt64, chunkSize: Int, signatureLength: Int, shared: SharedChunks? = nil) {
     stride = (signatureLength + chunkSize + 15) / 16 * 16
+    self.shared = shared
     let count = max(1, min(Int(clamping: size), Self.byteLimit / stride))
     self.size = UInt64(count)
     self.signatureLength = signatureLength
-    let total = count * stride
+    let total = shared == nil ? count * stride : 0
     // Left as the system gives it, so that a window costs memory only where chunks lie.
-    bytes = unsafe [UInt8](unsafeUninitializedCapacity: total) { _, initialized in initialized = total }
+    own = unsafe [UInt8](unsafeUninitializedCapacity: total) { _, initialized in initialized = total }
     slots = [Slot](repeating: Slot(), count: count)
+  }
+
+  /// Lends the memory in which all chunks lie.
+  func withBytes(_ body: (RawSpan) -> Void) {
+    if let memory = shared?.memory {
+      body(memory.bytes)
+    } else {
+      unsafe body(own.span.bytes)
+    }
   }
 
   var newest: UInt64? { held.highest }
@@ -67,8 +81,12 @@ struct ChunkWindow {
       signatureLength + payload.byteCount <= stride
     else { return false }
     let index = Int(chunk % UInt64(slots.count))
-    copy(signature, to: index * stride)
-    copy(payload, to: index * stride + signatureLength)
+    if let shared {
+      shared.store(chunk, signature, payload)
+    } else {
+      copy(signature, to: index * stride)
+      copy(payload, to: index * stride + signatureLength)
+    }
     slots[index] = Slot(
       chunk: chunk,
       timestamp: timestamp,
@@ -88,30 +106,31 @@ struct ChunkWindow {
   func arrival(of chunk: UInt64) -> Duration { slot(chunk).arrival }
   func length(of chunk: UInt64) -> Int { Int(slot(chunk).length) }
 
-  /// Where the payload of a held chunk lies in ``bytes``.
+  /// Where the payload of a held chunk lies among the bytes of all.
   func payload(of chunk: UInt64) -> Slice {
-    let index = Int(chunk % UInt64(slots.count))
-    return Slice(offset: index * stride + signatureLength, count: Int(slots[index].length))
+    Slice(offset: offset(of: chunk) + signatureLength, count: length(of: chunk))
   }
 
   /// Lends the payload of a held chunk.
   func withPayload(of chunk: UInt64, _ body: (RawSpan) -> Void) {
-    unsafe body(bytes.span.bytes.extracting(payload(of: chunk).range))
+    withBytes { body($0.extracting(payload(of: chunk).range)) }
   }
 
   /// Appends SIGNED_INTEGRITY of a held chunk, as its source signed it.
   func appendSignedIntegrity(of chunk: UInt64, _ format: WireFormat, to out: inout [UInt8]) {
-    unsafe format.appendSignedIntegrity(
-      chunk...chunk,
-      timestamp: slot(chunk).timestamp,
-      signature: bytes.span.bytes.extracting(signature(of: chunk)),
-      to: &out
-    )
+    withBytes { bytes in
+      format.appendSignedIntegrity(
+        chunk...chunk,
+        timestamp: slot(chunk).timestamp,
+        signature: bytes.extracting(signature(of: chunk)),
+        to: &out
+      )
+    }
   }
 
-  /// Where the signature of a held chunk lies in ``bytes``.
+  /// Where the signature of a held chunk lies among the bytes of all.
   func signature(of chunk: UInt64) -> Range<Int> {
-    let start = Int(chunk % UInt64(slots.count)) * stride
+    let start = offset(of: chunk)
     return start..<start + signatureLength
   }
 
@@ -121,11 +140,15 @@ struct ChunkWindow {
     return slot.length >= 0 && slot.chunk != chunk ? slot.chunk : nil
   }
 
+  private func offset(of chunk: UInt64) -> Int {
+    shared?.offset(of: chunk) ?? Int(chunk % UInt64(slots.count)) * stride
+  }
+
   private func slot(_ chunk: UInt64) -> Slot { slots[Int(chunk % UInt64(slots.count))] }
 
   private mutating func copy(_ source: RawSpan, to offset: Int) {
     guard source.byteCount > 0 else { return }
-    unsafe bytes.withUnsafeMutableBytes { target in
+    unsafe own.withUnsafeMutableBytes { target in
       unsafe source.withUnsafeBytes { source in
         unsafe UnsafeMutableRawBufferPointer(rebasing: target[offset..<offset + source.count])
           .copyMemory(from: source)

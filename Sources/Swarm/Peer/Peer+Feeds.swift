@@ -26,7 +26,7 @@ extension Peer {
   var isAttached: Bool {
     configuration.role == .source
       || (isUnordered ? isFed : !courses.isEmpty && !courses[carrier].parents.isEmpty)
-      || channels.contains { $0.isOpen && $0.isPulled }
+      || channels.indices.contains { channels[$0].isOpen && channels[$0].isPulled }
   }
 
   /// The topology says who feeds a stripe from now on.

@@ -142,10 +142,11 @@ extension Peer {
     guard configuration.membership == nil || member != nil else { return }
     let length = reader.offset
     // What else a first datagram may carry is little and can wait; the rest is heavy and must not be there.
-    let known = channels.first { channel in
-      !channel.isFree && !channel.isInitiator && channel.address == address && channel.remote == view.source
+    let known = channels.indices.first { index in
+      !channels[index].isFree && !channels[index].isInitiator && channels[index].address == address
+        && channels[index].remote == view.source
     }
-    if let local = known?.local ?? newcomers.local(of: address, view.source) {
+    if let local = known.map({ channels[$0].local }) ?? newcomers.local(of: address, view.source) {
       sendAnswer(from: local, to: address, view.source, within: length)
       return
     }

@@ -19,7 +19,7 @@ extension Peer {
     blockedUntil = nil
     // The answer to the first ask says where to begin; chunks may overtake it, but not by much.
     if readCount == 0, let first = window.held.lowest(from: 0),
-      channels.contains(where: { $0.isOpen && $0.isAskedForData })
+      channels.indices.contains(where: { channels[$0].isOpen && channels[$0].isAskedForData })
     {
       let limit = window.arrival(of: first) + Self.answerGrace
       guard now >= limit else {

@@ -127,11 +127,11 @@ extension Peer {
     var horizon: UInt64?
     let isOrphan = !hasLivelyParent
     var isPulling = false
-    for channel in channels where channel.isOpen && !channel.isChokingUs {
-      guard let highest = channel.available.highest else { continue }
-      if channel.isPulled { isPulling = true }
-      if channel.isPulled || channel.isSpare && isOrphan || channel.isParent
-        || isUnordered && channel.answersRequests
+    for index in channels.indices where channels[index].isOpen && !channels[index].isChokingUs {
+      guard let highest = channels[index].available.highest else { continue }
+      if channels[index].isPulled { isPulling = true }
+      if channels[index].isPulled || channels[index].isSpare && isOrphan || channels[index].isParent
+        || isUnordered && channels[index].answersRequests
       {
         horizon = max(horizon ?? 0, highest)
       }
@@ -156,7 +156,8 @@ extension Peer {
       look(upTo: horizon, at: now + overtakingTime)
     } else {
       // Pushed chunks are on their way when their HAVE comes.
-      let trip = channels.first { $0.isParent && $0.isOpen }?.congestion.roundTrip ?? .milliseconds(20)
+      let parent = channels.indices.first { channels[$0].isParent && channels[$0].isOpen }
+      let trip = parent.flatMap { channels[$0].congestion.roundTrip } ?? .milliseconds(20)
       look(upTo: horizon, at: isOrphan ? now : now + trip + Self.pushGrace)
     }
   }
@@ -226,7 +227,7 @@ extension Peer {
   }
 
   /// Whom to ask: the parent first, then in turn whoever is known to have it, the source after the others.
-  private func source(for entry: MissingChunk) -> Int? {
+  private mutating func source(for entry: MissingChunk) -> Int? {
     var parent = feeder(of: entry.chunk)?.index
     if let index = parent, !mayAsk(index) { parent = nil }
     var holders: [Int] = []
@@ -250,10 +251,10 @@ extension Peer {
     return entry.tries % 2 == 0 ? parent : holders[entry.tries / 2 % holders.count]
   }
 
-  private func isHolder(_ index: Int, of chunk: UInt64) -> Bool {
-    let channel = channels[index]
-    return channel.isOpen && (channel.isPulled || channel.isSpare || channel.answersRequests)
-      && channel.has(chunk)
+  private mutating func isHolder(_ index: Int, of chunk: UInt64) -> Bool {
+    channels[index].isOpen
+      && (channels[index].isPulled || channels[index].isSpare || channels[index].answersRequests)
+      && channels[index].has(chunk)
   }
 
   private func mayAsk(_ index: Int) -> Bool {

@@ -24,6 +24,14 @@ extension Peer {
 
   /// When ``timeout(now:)`` wants to be called, if at all.
   public var nextTimeout: Duration? {
+    var copy = self
+    return copy.soonest()
+  }
+
+  /// The same, in place.
+  ///
+  /// Nothing changes. A peer is large: where it lies in an array, it is copied to call what does not mutate.
+  mutating func soonest() -> Duration? {
     guard !hasLeft else { return nil }
     guard courses.allSatisfy(\.events.isEmpty) else { return now }
     var next = nextSecond
@@ -33,19 +41,23 @@ extension Peer {
     for course in courses.indices { for timer in courses[course].timers { next = min(next, timer.at) } }
     if let blocked = blockedUntil { next = min(next, blocked) }
     if content != nil, let at = nextContentTimeout { next = min(next, at) }
-    for channel in channels where !channel.isFree {
-      if let at = channel.nextHandshake { next = min(next, at) }
-      if let at = channel.nextHello { next = min(next, at) }
-      if let at = channel.nextPing { next = min(next, at) }
-      if let at = channel.ackDeadline { next = min(next, at) }
-      if let at = channel.nextRelease { next = min(next, at) }
-      if let at = channel.nextAsk, channel.speech == .proven { next = min(next, at) }
-      if let at = channel.congestion.silenceDeadline { next = min(next, at) }
-      if channel.wantsHaves, channel.saidHave?.upperBound != window.newest || !channel.grown.isEmpty {
-        next = min(next, channel.nextHave)
+    let newest = window.newest
+    // By index: an iterator would copy every channel with all its lists.
+    for index in channels.indices where !channels[index].isFree {
+      if let at = channels[index].nextHandshake { next = min(next, at) }
+      if let at = channels[index].nextHello { next = min(next, at) }
+      if let at = channels[index].nextPing { next = min(next, at) }
+      if let at = channels[index].ackDeadline { next = min(next, at) }
+      if let at = channels[index].nextRelease { next = min(next, at) }
+      if channels[index].speech == .proven, let at = channels[index].nextAsk { next = min(next, at) }
+      if let at = channels[index].congestion.silenceDeadline { next = min(next, at) }
+      // Taken out first: to look into an optional where it stands copies the channel.
+      let said = channels[index].saidHave
+      if channels[index].wantsHaves, said?.upperBound != newest || !channels[index].grown.isEmpty {
+        next = min(next, channels[index].nextHave)
       }
-      if channel.isRouted { next = min(next, channel.lastSent + Self.heartbeat) }
-      if let at = silenceDeadline(channel) { next = min(next, at) }
+      if channels[index].isRouted { next = min(next, channels[index].lastSent + Self.heartbeat) }
+      if let at = silenceDeadline(index) { next = min(next, at) }
     }
     return max(next, now)
   }
@@ -90,13 +102,13 @@ extension Peer {
       return
     case .open: break
     }
-    if isDead(channels[index]) {
+    if isDead(index) {
       let (address, peer) = (channels[index].address, channels[index].peer)
       lose(index, .silent)
       if courses.isEmpty, bootstrap.contains(address) { connect(to: peer) }
       return
     }
-    if isUseless(channels[index]) {
+    if isUseless(index) {
       sayGoodbye(index, redirect: [])
       free(index)
       return
@@ -123,7 +135,7 @@ extension Peer {
     var quiet = channels[index].isRouted ? Self.heartbeat : Self.keepAliveInterval
     if channels[index].isPulled, now - channels[index].lastHeard >= .seconds(2) { quiet = .seconds(2) }
     if now - channels[index].lastSent >= quiet { send(index) { _ in } }
-    if let at = silenceDeadline(channels[index]), now >= at { reportSilence(index) }
+    if let at = silenceDeadline(index), now >= at { reportSilence(index) }
   }
 
   private mutating func giveUpOpening(_ index: Int) {
@@ -134,47 +146,52 @@ extension Peer {
     if courses.isEmpty, bootstrap.contains(address) { connect(to: peer) }
   }
 
-  private func isDead(_ channel: Channel) -> Bool {
+  private func isDead(_ index: Int) -> Bool {
     let limit =
-      channel.isPulled
-      ? Self.pulledDeadAfter : channel.speech == .proven ? Self.freshetDeadAfter : Self.deadAfter
-    return now - channel.lastHeard >= limit && channel.sentSinceHeard >= 3
+      channels[index].isPulled
+      ? Self.pulledDeadAfter : channels[index].speech == .proven ? Self.freshetDeadAfter : Self.deadAfter
+    return now - channels[index].lastHeard >= limit && channels[index].sentSinceHeard >= 3
   }
 
   /// A channel that only served to learn what the swarm runs.
-  private func isUseless(_ channel: Channel) -> Bool {
-    channel.speech == .proven && !channel.isUsed && descriptor != nil && !channel.isPulled
-      && now - channel.opened >= Self.idleLimit
+  private func isUseless(_ index: Int) -> Bool {
+    channels[index].speech == .proven && !channels[index].isUsed && descriptor != nil
+      && !channels[index].isPulled
+      && now - channels[index].opened >= Self.idleLimit
   }
 
   /// When a parent has been silent for longer than three chunk intervals and two round trips, or somebody whom chunks
   /// are pushed to has not answered.
-  private func silenceDeadline(_ channel: Channel) -> Duration? {
-    let trip = channel.congestion.roundTrip ?? .milliseconds(20)
-    guard channel.isFeeding else {
-      guard channel.lastPush != nil, let since = channel.unansweredSince else { return nil }
+  private func silenceDeadline(_ index: Int) -> Duration? {
+    let trip = channels[index].congestion.roundTrip ?? .milliseconds(20)
+    guard channels[index].isFeeding else {
+      guard channels[index].lastPush != nil, let since = channels[index].unansweredSince else { return nil }
       let limit = since + max(Self.shortestSilence, min(trip * 3, .seconds(1))) + Self.answerSlack
-      return max(channel.silenceReported.map { $0 + Self.unansweredInterval } ?? limit, limit)
+      return max(channels[index].silenceReported.map { $0 + Self.unansweredInterval } ?? limit, limit)
     }
     let limit = max(Self.shortestSilence, chunkInterval * 3 + min(trip * 2, .seconds(1)))
     let heard =
-      isStalled(channel)
-      ? min(channel.lastHeard, channel.lastProgress + Self.stallLimit - limit) : channel.lastHeard
-    guard let reported = channel.silenceReported else { return heard + limit }
+      isStalled(index)
+      ? min(channels[index].lastHeard, channels[index].lastProgress + Self.stallLimit - limit)
+      : channels[index].lastHeard
+    guard let reported = channels[index].silenceReported else { return heard + limit }
     return max(reported + Self.silenceInterval, heard + limit)
   }
 
-  private func isStalled(_ channel: Channel) -> Bool {
-    guard now - channel.lastProgress >= Self.stallLimit, lastChunk == nil, let newest = window.newest else {
+  private func isStalled(_ index: Int) -> Bool {
+    guard now - channels[index].lastProgress >= Self.stallLimit, lastChunk == nil, let newest = window.newest
+    else {
       return false
     }
-    return channels.contains { $0.isOpen && $0.isSpare && ($0.available.highest ?? 0) > newest &+ 8 }
+    return channels.indices.contains {
+      channels[$0].isOpen && channels[$0].isSpare && (channels[$0].available.highest ?? 0) > newest &+ 8
+    }
   }
 
   private mutating func reportSilence(_ index: Int) {
     channels[index].silenceReported = now
     reassign(from: index, .timeout)
-    let since = isStalled(channels[index]) ? channels[index].lastProgress : channels[index].lastHeard
+    let since = isStalled(index) ? channels[index].lastProgress : channels[index].lastHeard
     tell(.silence(channels[index].peer, for: now - since))
   }
 
@@ -185,7 +202,8 @@ extension Peer {
   private static let pushMemory: Duration = .seconds(2)
 
   private mutating func extendWhileOrphaned() {
-    guard expected != nil, !hasLivelyParent || channels.contains(where: { $0.isPulled }) else { return }
+    guard expected != nil, !hasLivelyParent || channels.indices.contains(where: { channels[$0].isPulled })
+    else { return }
     extendHorizon()
   }
 

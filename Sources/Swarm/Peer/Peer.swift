@@ -143,7 +143,8 @@ public struct Peer {
     window = ChunkWindow(
       size: content == nil ? configuration.window : 1,
       chunkSize: configuration.chunkLimit,
-      signatureLength: unified == nil ? plainFormat.signatureLength : 0
+      signatureLength: unified == nil ? plainFormat.signatureLength : 0,
+      shared: configuration.sharedChunks
     )
     random = configuration.seed.map { .seeded(RandomSource(seed: $0)) } ?? .system
     topologyRandom = RandomSource(seed: random.next())
@@ -264,9 +265,6 @@ public struct Peer {
   /// Bytes of every chunk but the last, or ``WireFormat/variableChunkSize``.
   public var chunkSize: Int { configuration.chunkSize }
 
-  /// Whether a datagram to this channel is for this peer.
-  public func owns(_ channel: UInt32) -> Bool { byLocal[channel] != nil || newcomers.contains(channel) }
-
   /// Signs a chunk, where the swarm protects its chunks, and sends it on its way.
   ///
   /// `chunk` must be a number that the key has never signed; `isLast` ends the stream, and such a chunk must be
@@ -349,7 +347,9 @@ public struct Peer {
   ) {
     guard !outbox.isEmpty else { return }
     if let memory = content?.memory { return flush(from: memory, body) }
-    unsafe body(outbox.packets.span, outbox.heads.span.bytes, window.bytes.span.bytes, outbox.arrivals.span)
+    window.withBytes { bodies in
+      unsafe body(outbox.packets.span, outbox.heads.span.bytes, bodies, outbox.arrivals.span)
+    }
     outbox.clear()
   }
 

@@ -18,6 +18,8 @@ public struct PeerConfiguration {
   public var chunksPerSignature = 32
   /// Bytes of every chunk but the last, or ``WireFormat/variableChunkSize``; content has no variable one.
   public var chunkSize = 1316
+  /// Where the bytes of chunks lie in a simulated world; nil where the peer keeps its own.
+  public var sharedChunks: SharedChunks?
   /// How many chunks we keep.
   public var window: UInt64 = 12_000
   public var capacity = Capacity(upload: 20_000_000)

@@ -99,7 +99,7 @@ extension PeerID: CustomStringConvertible {
 }
 
 /// What a peer said and proved about itself after the handshake.
-public struct Hello: Hashable, Sendable {
+@frozen public struct Hello: Hashable, Sendable {
   public var id: PeerID
   public var capacity: Capacity
   /// Whether it receives the stream: it is the source, has a parent, or is fed without one (see

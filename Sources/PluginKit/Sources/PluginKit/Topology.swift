@@ -26,7 +26,7 @@ public protocol Topology: SendableMetatype {
 ///
 /// Whatever it is for, either side may send messages, advertise and push over it. Over data and spare connections both
 /// sides answer requests, and who accepted tells the other by itself what it has.
-public enum Purpose: UInt8, Hashable, Sendable {
+@frozen public enum Purpose: UInt8, Hashable, Sendable {
   /// The other side is to push chunks to us.
   case data = 0
   /// Only messages of the topology.
@@ -230,7 +230,7 @@ public struct Handover: Hashable, Sendable {
 }
 
 /// The events that come only to topologies whose manifest wants them.
-public struct WantedEvents: OptionSet, Hashable, Sendable {
+@frozen public struct WantedEvents: OptionSet, Hashable, Sendable {
   public let rawValue: UInt32
   public init(rawValue: UInt32) { self.rawValue = rawValue }
 

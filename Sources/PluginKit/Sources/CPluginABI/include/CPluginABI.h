@@ -14,7 +14,7 @@ typedef struct plugin_descriptor {
 } plugin_descriptor;
 
 /// The generation of the plugin interface. Raise it when `PluginKit.swiftinterface` changes.
-static const uint32_t plugin_abi_generation = 2;
+static const uint32_t plugin_abi_generation = 3;
 
 /// Describes a plugin with the generation and the compiler of whoever includes this header.
 static inline plugin_descriptor plugin_describe(void *_Nonnull (*_Nonnull create)(void)) {
