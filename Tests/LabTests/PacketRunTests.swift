@@ -64,7 +64,7 @@ struct PacketRunTests {
     let seen = try run.run()
     print(seen.summary, "repaired \(seen.repaired)")
     #expect(seen.delivered > 0.99 && seen.copies < 1.01)
-    #expect(seen.repaired * 100 < seen.arrivals, "\(seen.repaired) of \(seen.arrivals) were asked for")
+    #expect(seen.repaired * 50 < seen.arrivals, "\(seen.repaired) of \(seen.arrivals) were asked for")
     #expect((seen.delays.quantile(0.99) ?? .max) < 1_000_000_000)
   }
 
