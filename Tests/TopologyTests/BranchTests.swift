@@ -254,8 +254,7 @@ extension [TopologyAction] {
   }
 
   @Test
-  func `a full peer redirects to the shallowest free place, and to nobody who is not attached`()
-  {
+  func `a full peer redirects to the shallowest free place, and to nobody who is not attached`() {
     var bench = Bench(fanout: 2)
     bench.begin(.source, upload: 2_000_000)
     #expect(bench.handle(bench.ask(4)).accepts(4))

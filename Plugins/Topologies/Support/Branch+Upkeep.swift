@@ -316,7 +316,8 @@ extension Branch {
     let free = slots - children.count
     if free > 0 {
       let lag = lag(of: children.count, context)
-      offers.append(Offer(kind: .free, depth: 0, lag: lag, slots: UInt16(clamping: free), contact: context.me))
+      let slots = UInt16(clamping: free)
+      offers.append(Offer(kind: .free, depth: 0, lag: lag, slots: slots, contact: context.me))
     } else {
       var least = Int.max
       var number = 0
