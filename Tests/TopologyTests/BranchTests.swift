@@ -300,17 +300,18 @@ extension [TopologyAction] {
       return Message.report(report).encoded
     }
     let offers = [Offer(kind: .free, depth: 1, lag: 100, slots: 1, contact: place)]
+    bench.now = .seconds(6)
     _ = bench.handle(.message(PeerRef(4), epoch: 1, bytes: report(1, reach: 110, [])))
     _ = bench.handle(.message(PeerRef(5), epoch: 1, bytes: report(1, reach: 0, offers)))
     let settle = TopologyAction.send(PeerRef(4), Message.settle(at: [place]).encoded)
-    bench.now = .seconds(3)
+    bench.now = .seconds(7)
     // It is not worth it.
     #expect(!bench.handle(.timer(1)).contains(settle))
     _ = bench.handle(.message(PeerRef(4), epoch: 1, bytes: report(2, reach: 300, [])))
-    bench.now = .seconds(4)
+    bench.now = .seconds(8)
     #expect(bench.handle(.timer(1)).contains(settle))
     // What it has set in motion it waits for.
-    bench.now = .seconds(5)
+    bench.now = .seconds(9)
     #expect(!bench.handle(.timer(1)).contains(settle))
   }
 
