@@ -35,6 +35,16 @@ func plugin(_ kind: String, _ name: String, _ dependencies: [Target.Dependency] 
 /// The topologies that tests of swarms link.
 let topologies: [Target.Dependency] = ["Tree", "Chain", "Striped", "SuperPeer", "Chord", "Mesh", "Seeded"]
 
+/// What several topologies are made of: a module of its own below `Plugins/Topologies/`.
+func part(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(
+    name: name,
+    dependencies: [pluginKit] + dependencies,
+    path: "Plugins/Topologies/\(name)",
+    swiftSettings: swiftSettings
+  )
+}
+
 /// Tests of one module, in the folder `Tests/<Name>Tests`.
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
   .testTarget(
@@ -114,34 +124,20 @@ let package = Package(
     ),
 
     // Linked into each topology that needs it; none of its types crosses the plugin border.
-    .target(
-      name: "Branching",
-      dependencies: [pluginKit],
-      path: "Plugins/Topologies/Support",
-      swiftSettings: swiftSettings
-    ),
+    part("Coding"),
+    part("Branching", ["Coding"]),
     plugin("Topologies", "Tree", ["Branching"]),
     plugin("Topologies", "Chain", ["Branching"]),
     plugin("Topologies", "Striped", ["Branching"]),
     plugin("Topologies", "SuperPeer", ["Branching"]),
-    .target(
-      name: "Meshwork",
-      dependencies: [pluginKit],
-      path: "Plugins/Topologies/Meshwork",
-      swiftSettings: swiftSettings
-    ),
+    part("Meshwork", ["Coding"]),
     plugin("Topologies", "Pull", ["Meshwork"]),
     plugin("Topologies", "Gossip", ["Meshwork"]),
     plugin("Topologies", "PushPull", ["Meshwork"]),
-    plugin("Topologies", "Chord"),
-    .target(
-      name: "Membership",
-      dependencies: [pluginKit],
-      path: "Plugins/Topologies/Membership",
-      swiftSettings: swiftSettings
-    ),
+    plugin("Topologies", "Chord", ["Coding"]),
+    part("Membership"),
     plugin("Topologies", "Mesh", ["Membership"]),
-    plugin("Topologies", "Seeded"),
+    plugin("Topologies", "Seeded", ["Coding"]),
     plugin("Transports", "UDP"),
     plugin("Discoveries", "Static"),
 

@@ -373,20 +373,19 @@ package struct EmulatedRun {
         count.deliver(to: index, published: published, arrived: .nanoseconds(line.here &- origin))
       }
     }
-    var measurement = count.conclude(published: times.values.sorted())
-    measurement.joins = UInt64(plan.peers.count - 1)
-    measurement.neverStarted = measurement.joins - min(measurement.joins, measurement.starts.count)
-    measurement.depths = depths
     for peer in figures {
-      measurement.arrivals += peer.chunksIn + peer.duplicate
-      measurement.duplicates += peer.duplicate
-      measurement.repaired += peer.repaired
-      measurement.rejected += peer.rejected
+      count.measurement.arrivals += peer.chunksIn + peer.duplicate
+      count.measurement.duplicates += peer.duplicate
+      count.measurement.repaired += peer.repaired
+      count.measurement.rejected += peer.rejected
     }
-    measurement.chunkBytes = traffic.chunkBytes
-    measurement.controlBytes = traffic.controlBytes
-    measurement.sourceChunks = traffic.sourceChunks
-    return measurement
+    count.measurement.joins = UInt64(plan.peers.count - 1)
+    count.measurement.depths = depths
+    count.measurement.chunkBytes = traffic.chunkBytes
+    count.measurement.controlBytes = traffic.controlBytes
+    count.measurement.sourceChunks = traffic.sourceChunks
+    count.conclude(published: times.values.sorted())
+    return count.measurement
   }
 
   private func removeFiles() {

@@ -28,17 +28,9 @@ struct PacketBench {
         drain: .seconds(4)
       )
     )
-    var random = RandomSource(seed: 1)
-    var peers = [Plan.Planned(role: .source, joins: .zero, access: scenario.source)]
-    for index in 0..<count {
-      let place = Plan.Place(
-        x: Float(random.next() % 1400) / 1000 - 0.7,
-        y: Float(random.next() % 1400) / 1000 - 0.7
-      )
-      let joins = .milliseconds(100) + (Self.ramp - .milliseconds(100)) * index / count
-      peers.append(Plan.Planned(joins: joins, access: Access(upload: upload), place: place))
+    return Plan(benchmark: scenario, upload: upload) { index in
+      .milliseconds(100) + (Self.ramp - .milliseconds(100)) * index / count
     }
-    return Plan(scenario: scenario, seed: 1, peers: peers)
   }
 
   /// Runs it, with a line for every second of the stream, and prints what it cost.

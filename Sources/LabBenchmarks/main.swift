@@ -42,26 +42,16 @@ let scenario = Scenario(
     drain: .seconds(5)
   )
 )
-var random = RandomSource(seed: 1)
-var peers = [Plan.Planned(role: .source, joins: .zero, access: scenario.source)]
-for index in 0..<count {
-  let place = Plan.Place(
-    x: Float(random.next() % 1400) / 1000 - 0.7,
-    y: Float(random.next() % 1400) / 1000 - 0.7
-  )
-  let joins = max(0.1, ramp * (1 + log2(Double(index + 1) / Double(count)) / doublings))
-  peers.append(
-    Plan.Planned(joins: .microseconds(Int64(joins * 1e6)), access: Access(upload: upload), place: place)
-  )
-}
 var world = try ChunkWorld(
-  Plan(scenario: scenario, seed: 1, peers: peers),
+  Plan(benchmark: scenario, upload: upload) { index in
+    let joins = max(0.1, ramp * (1 + log2(Double(index + 1) / Double(count)) / doublings))
+    return .microseconds(Int64(joins * 1e6))
+  },
   Composition(name: "tree", parts: [Composition.Part("tree", parameters: "fanout=4")]),
   discovery: knowsSourceOnly ? .source : .tracker
 ) { _, parameters throws(ParameterError) in
   try Tree(parameters: Parameters(parameters, declared: Tree.manifest.parameters))
 }
-peers = []
 
 func seconds(_ duration: Duration) -> Int { Int(duration / .seconds(1)) }
 func rounded(_ value: Double) -> Double { (value * 1000).rounded() / 1000 }

@@ -8,6 +8,7 @@ import Testing
 @testable import Mesh
 @testable import Pull
 @testable import PushPull
+@testable import Seeded
 @testable import Striped
 @testable import SuperPeer
 @testable import Tree
@@ -22,8 +23,7 @@ import Testing
     #endif
   }()
 
-  /// Worlds in which somebody is not fed in time: small ones with hardly more upload than the stream takes, of which what
-  /// asks for each chunk makes too little.
+  /// Worlds in which somebody is not fed in time; why is not known yet.
   private static let open: [String: Set<UInt64>] = [
     "pull": [1, 4, 16, 27], "pushpull": [27], "mesh": [27],
   ]
@@ -37,7 +37,7 @@ import Testing
   @Test(
     arguments: [
       Tree.self, Chain.self, Striped.self, SuperPeer.self, Chord.self, Mesh.self, Pull.self, PushPull.self,
-      Gossip.self,
+      Gossip.self, Seeded.self,
     ] as [any Topology.Type]
   )
   func `keeps what its manifest claims, and feeds everybody in the end`(type: any Topology.Type) throws {

@@ -1,3 +1,4 @@
+internal import Coding
 import PluginKit
 
 /// What peers of one ring tell each other.
@@ -24,102 +25,76 @@ enum Message: Hashable, Sendable {
   case burden(UInt8)
 
   var encoded: [UInt8] {
-    var bytes: [UInt8] = []
+    var writer = Writer()
     switch self {
     case .find(let target, let token, let hops):
-      bytes.append(1)
-      Self.append(target, to: &bytes)
-      Self.append(token, to: &bytes)
-      bytes.append(hops)
+      writer.write(1 as UInt8)
+      writer.write(target)
+      writer.write(token)
+      writer.write(hops)
     case .found(let token, let list):
-      bytes.append(2)
-      Self.append(token, to: &bytes)
-      Self.append(list, to: &bytes)
+      writer.write(2 as UInt8)
+      writer.write(token)
+      writer.write(list)
     case .stabilise(let list):
-      bytes.append(3)
-      Self.append(list, to: &bytes)
+      writer.write(3 as UInt8)
+      writer.write(list)
     case .neighbours(let list):
-      bytes.append(4)
-      Self.append(list, to: &bytes)
+      writer.write(4 as UInt8)
+      writer.write(list)
     case .leaving(let list):
-      bytes.append(5)
-      Self.append(list, to: &bytes)
-    case .burden(let willingness): bytes += [6, willingness]
+      writer.write(5 as UInt8)
+      writer.write(list)
+    case .burden(let willingness):
+      writer.write(6 as UInt8)
+      writer.write(willingness)
     }
-    return bytes
+    return writer.bytes
   }
 
   init?(_ bytes: [UInt8]) {
-    guard let kind = bytes.first else { return nil }
-    var offset = 1
-    switch kind {
+    var reader = Reader(bytes)
+    switch reader.read(UInt8.self) {
     case 1:
-      guard let target = Self.read(UInt64.self, bytes, &offset),
-        let token = Self.read(UInt32.self, bytes, &offset), let hops = Self.read(UInt8.self, bytes, &offset)
+      guard let target = reader.read(UInt64.self), let token = reader.read(UInt32.self),
+        let hops = reader.read(UInt8.self)
       else { return nil }
       self = .find(target: target, token: token, hops: hops)
     case 2:
-      guard let token = Self.read(UInt32.self, bytes, &offset), let list = Self.list(bytes, &offset)
-      else { return nil }
+      guard let token = reader.read(UInt32.self), let list = reader.named() else { return nil }
       self = .found(token: token, list)
     case 3:
-      guard let list = Self.list(bytes, &offset) else { return nil }
+      guard let list = reader.named() else { return nil }
       self = .stabilise(list)
     case 4:
-      guard let list = Self.list(bytes, &offset) else { return nil }
+      guard let list = reader.named() else { return nil }
       self = .neighbours(list)
     case 5:
-      guard let list = Self.list(bytes, &offset) else { return nil }
+      guard let list = reader.named() else { return nil }
       self = .leaving(list)
     case 6:
-      guard let willingness = Self.read(UInt8.self, bytes, &offset) else { return nil }
+      guard let willingness = reader.read(UInt8.self) else { return nil }
       self = .burden(willingness)
     default: return nil
     }
-    guard offset == bytes.count else { return nil }
+    guard reader.isAtEnd else { return nil }
   }
+}
 
-  private static func append<Integer: FixedWidthInteger & UnsignedInteger>(
-    _ value: Integer,
-    to bytes: inout [UInt8]
-  ) {
-    for shift in stride(from: Integer.bitWidth - 8, through: 0, by: -8) {
-      bytes.append(UInt8(truncatingIfNeeded: value >> Integer(shift)))
+extension Writer {
+  fileprivate mutating func write(_ list: [Named]) {
+    write(list, limit: Message.listLimit) { writer, named in
+      writer.write(named.upload)
+      writer.write(named.contact)
     }
   }
+}
 
-  private static func append(_ list: [Named], to bytes: inout [UInt8]) {
-    let part = list.prefix(listLimit)
-    bytes.append(UInt8(part.count))
-    for named in part {
-      append(named.upload, to: &bytes)
-      named.contact.encode(into: &bytes)
+extension Reader {
+  fileprivate mutating func named() -> [Named]? {
+    list(limit: Message.listLimit) { reader in
+      guard let upload = reader.read(UInt32.self), let contact = reader.contact() else { return nil }
+      return Named(contact, upload: UInt64(upload) * 1000)
     }
-  }
-
-  private static func read<Integer: FixedWidthInteger & UnsignedInteger>(
-    _: Integer.Type,
-    _ bytes: [UInt8],
-    _ offset: inout Int
-  ) -> Integer? {
-    let size = Integer.bitWidth / 8
-    guard bytes.count - offset >= size else { return nil }
-    var value: Integer = 0
-    for _ in 0..<size {
-      value = value << 8 | Integer(bytes[offset])
-      offset += 1
-    }
-    return value
-  }
-
-  private static func list(_ bytes: [UInt8], _ offset: inout Int) -> [Named]? {
-    guard let count = read(UInt8.self, bytes, &offset), count <= listLimit else { return nil }
-    var list: [Named] = []
-    for _ in 0..<count {
-      guard let upload = read(UInt32.self, bytes, &offset), let contact = Contact.decode(bytes, at: &offset)
-      else { return nil }
-      list.append(Named(contact, upload: UInt64(upload) * 1000))
-    }
-    return list
   }
 }

@@ -1,3 +1,4 @@
+internal import Coding
 package import PluginKit
 
 /// A peer that is told of, with what it can carry.
@@ -35,89 +36,81 @@ package enum Note: Hashable, Sendable {
   case own(UInt8, UInt64)
 
   package var bytes: [UInt8] {
-    var bytes: [UInt8] = []
+    var writer = Writer()
     switch self {
-    case .offer(let word, let bits): Self.append(1, word, bits, to: &bytes)
-    case .holding(let word, let bits): Self.append(2, word, bits, to: &bytes)
+    case .offer(let word, let bits): writer.write(1, word, bits)
+    case .holding(let word, let bits): writer.write(2, word, bits)
     case .forwardJoin(let peer, let hops):
-      bytes = [3, hops]
-      Self.append([peer], to: &bytes)
+      writer.write(3 as UInt8)
+      writer.write(hops)
+      writer.write(peer)
     case .shuffle(let peers):
-      bytes = [4, UInt8(clamping: peers.count)]
-      Self.append(peers, to: &bytes)
+      writer.write(4 as UInt8)
+      writer.write(peers, limit: Self.shuffleLimit) { $0.write($1) }
     case .shuffled(let peers):
-      bytes = [5, UInt8(clamping: peers.count)]
-      Self.append(peers, to: &bytes)
+      writer.write(5 as UInt8)
+      writer.write(peers, limit: Self.shuffleLimit) { $0.write($1) }
     case .own(let kind, let value):
-      bytes = [6, kind]
-      Self.append(value, to: &bytes)
+      writer.write(6 as UInt8)
+      writer.write(kind)
+      writer.write(value)
     }
-    return bytes
+    return writer.bytes
   }
 
   package init?(_ bytes: [UInt8]) {
-    guard bytes.count >= 2, bytes.count <= TopologyContext.messageLimit else { return nil }
-    var offset = 2
-    switch bytes[0] {
-    case 1, 2:
-      let count = Int(bytes[1])
-      guard count > 0, count <= Int(ChunkSet.wordLimit), bytes.count == 10 + count * 8,
-        let word = Self.number(bytes, at: &offset), word <= UInt64.max >> 7
-      else { return nil }
-      var bits: [UInt64] = []
-      for _ in 0..<count { bits.append(Self.number(bytes, at: &offset) ?? 0) }
-      self = bytes[0] == 1 ? .offer(word: word, bits: bits) : .holding(word: word, bits: bits)
+    guard bytes.count <= TopologyContext.messageLimit else { return nil }
+    var reader = Reader(bytes)
+    switch reader.read(UInt8.self) {
+    case 1:
+      guard let (word, bits) = reader.bits() else { return nil }
+      self = .offer(word: word, bits: bits)
+    case 2:
+      guard let (word, bits) = reader.bits() else { return nil }
+      self = .holding(word: word, bits: bits)
     case 3:
-      guard bytes[1] <= Self.hopLimit, let peers = Self.peers(bytes, 1, at: &offset) else { return nil }
-      self = .forwardJoin(peers[0], hops: bytes[1])
-    case 4, 5:
-      guard Int(bytes[1]) <= Self.shuffleLimit, let peers = Self.peers(bytes, Int(bytes[1]), at: &offset)
+      guard let hops = reader.read(UInt8.self), hops <= Self.hopLimit, let peer = reader.acquaintance()
       else { return nil }
-      self = bytes[0] == 4 ? .shuffle(peers) : .shuffled(peers)
+      self = .forwardJoin(peer, hops: hops)
+    case 4:
+      guard let peers = reader.list(limit: Self.shuffleLimit, { $0.acquaintance() }) else { return nil }
+      self = .shuffle(peers)
+    case 5:
+      guard let peers = reader.list(limit: Self.shuffleLimit, { $0.acquaintance() }) else { return nil }
+      self = .shuffled(peers)
     case 6:
-      guard bytes.count == 10, let value = Self.number(bytes, at: &offset) else { return nil }
-      self = .own(bytes[1], value)
+      guard let kind = reader.read(UInt8.self), let value = reader.read(UInt64.self) else { return nil }
+      self = .own(kind, value)
     default: return nil
     }
+    guard reader.isAtEnd else { return nil }
+  }
+}
+
+extension Writer {
+  fileprivate mutating func write(_ kind: UInt8, _ word: UInt64, _ bits: [UInt64]) {
+    write(kind)
+    write(UInt8(clamping: bits.count))
+    write(word)
+    for value in bits { write(value) }
   }
 
-  private static func append(_ kind: UInt8, _ word: UInt64, _ bits: [UInt64], to bytes: inout [UInt8]) {
-    bytes.append(kind)
-    bytes.append(UInt8(clamping: bits.count))
-    append(word, to: &bytes)
-    for value in bits { append(value, to: &bytes) }
+  fileprivate mutating func write(_ peer: Acquaintance) {
+    write(peer.tenths)
+    write(peer.contact)
+  }
+}
+
+extension Reader {
+  fileprivate mutating func bits() -> (word: UInt64, bits: [UInt64])? {
+    guard let count = read(UInt8.self), count > 0, count <= ChunkSet.wordLimit, let word = read(UInt64.self),
+      word <= UInt64.max >> 7, let bits = list(count: Int(count), { $0.read(UInt64.self) })
+    else { return nil }
+    return (word, bits)
   }
 
-  private static func append(_ value: UInt64, to bytes: inout [UInt8]) {
-    for shift in stride(from: UInt64(56), through: 0, by: -8) {
-      bytes.append(UInt8(truncatingIfNeeded: value >> shift))
-    }
-  }
-
-  private static func append(_ peers: [Acquaintance], to bytes: inout [UInt8]) {
-    for peer in peers {
-      bytes.append(peer.tenths)
-      peer.contact.encode(into: &bytes)
-    }
-  }
-
-  private static func number(_ bytes: [UInt8], at offset: inout Int) -> UInt64? {
-    guard bytes.count - offset >= 8 else { return nil }
-    var value: UInt64 = 0
-    for place in offset..<offset + 8 { value = value << 8 | UInt64(bytes[place]) }
-    offset += 8
-    return value
-  }
-
-  private static func peers(_ bytes: [UInt8], _ count: Int, at offset: inout Int) -> [Acquaintance]? {
-    var peers: [Acquaintance] = []
-    for _ in 0..<count {
-      guard offset < bytes.count else { return nil }
-      let tenths = bytes[offset]
-      offset += 1
-      guard let contact = Contact.decode(bytes, at: &offset) else { return nil }
-      peers.append(Acquaintance(contact: contact, tenths: tenths))
-    }
-    return offset == bytes.count ? peers : nil
+  fileprivate mutating func acquaintance() -> Acquaintance? {
+    guard let tenths = read(UInt8.self), let contact = contact() else { return nil }
+    return Acquaintance(contact: contact, tenths: tenths)
   }
 }

@@ -10,7 +10,8 @@ package struct DeliveryCount {
 
   private let plan: Plan
   private var seats: [Seat]
-  private var measurement = Measurement()
+  /// What was seen, with what else its owner counts.
+  package var measurement = Measurement()
 
   package init(_ plan: Plan) {
     self.plan = plan
@@ -42,8 +43,8 @@ package struct DeliveryCount {
     measurement.timeline[second(published)].inTime += 1
   }
 
-  /// All that was counted, when these were the times at which chunks were published.
-  package consuming func conclude(published: [Duration]) -> Measurement {
+  /// Counts what was expected, when these were the times at which chunks were published; to be called once, in the end.
+  package mutating func conclude(published: [Duration]) {
     let times = published.filter(plan.scenario.phases.measured.contains)
     for peer in plan.peers.indices.dropFirst() {
       for time in times where isExpected(peer, time) {
@@ -53,10 +54,10 @@ package struct DeliveryCount {
       measurement.expected += seats[peer].expected
     }
     measurement.published = UInt64(published.count)
+    measurement.neverStarted = measurement.joins - min(measurement.joins, measurement.starts.count)
     measurement.peerParts = seats.dropFirst().compactMap { seat in
       seat.expected == 0 ? nil : Float(seat.inTime) / Float(seat.expected)
     }.sorted()
-    return measurement
   }
 
   private func second(_ time: Duration) -> Int {

@@ -12,14 +12,6 @@ package final class PacketRun {
     package let description: String
   }
 
-  /// One peer of the plan, while it is there and after.
-  private struct Seat {
-    var host: Host?
-    var hasStarted = false
-    var expected: UInt64 = 0
-    var inTime: UInt64 = 0
-  }
-
   /// The largest chunk whose datagram fits an Ethernet frame with its signature.
   private static let chunkLimit = 1316
   /// How long somebody who says goodbye stays to have it heard.
@@ -36,10 +28,11 @@ package final class PacketRun {
   /// Room for all chunks of the run, so that none is overwritten that somebody still holds.
   private let chunks: SharedChunks
   private let world: World
-  private var seats: [Seat]
+  /// The peers that are there, by their numbers in the plan.
+  private var hosts: [Host?]
   private var uploads: [UInt64]
   private var weather: Weather
-  private var measurement = Measurement()
+  private var deliveries: DeliveryCount
   /// For each peer behind a NAT: whom it has sent something to.
   private var opened: [Set<Address>?]
   private var failure: (any Error)?
@@ -80,7 +73,8 @@ package final class PacketRun {
       signatureLength: broadcast.publicKey.signatureLength
     )
     world = World(seed: plan.seed)
-    seats = Array(repeating: Seat(), count: plan.peers.count)
+    hosts = Array(repeating: nil, count: plan.peers.count)
+    deliveries = DeliveryCount(plan)
     opened = plan.peers.map { $0.access.nat == .restricted ? [] : nil }
     // Who is slow sends a tenth of what it claims.
     uploads = plan.peers.map { $0.behaviour == .slow ? max(1, $0.access.upload / 10) : $0.access.upload }
@@ -94,10 +88,6 @@ package final class PacketRun {
       }
       return 0
     }
-    measurement.timeline = Array(
-      repeating: Measurement.Second(),
-      count: Int((plan.scenario.phases.measure / .seconds(1)).rounded(.up))
-    )
     prepareWorld()
     schedule()
   }
@@ -107,7 +97,7 @@ package final class PacketRun {
     world.run(until: plan.scenario.phases.end)
     if let failure { throw failure }
     conclude()
-    return measurement
+    return deliveries.measurement
   }
 
   /// How many datagrams were delivered so far.
@@ -124,7 +114,7 @@ package final class PacketRun {
     }
     for change in plan.changes { world.at(change.at) { [unowned self] _ in apply(change.kind) } }
     world.at(phases.measured.upperBound) { [unowned self] _ in
-      seats[0].host?.end(at: phases.measured.upperBound)
+      hosts[0]?.end(at: phases.measured.upperBound)
       noteDepths()
     }
   }
@@ -162,11 +152,11 @@ package final class PacketRun {
       let bytes = UInt64(datagram.count + SimulatedLink.headers)
       // Nothing else is as long as a whole chunk.
       guard datagram.count >= broadcast.chunkSize else {
-        measurement.controlBytes += bytes
+        deliveries.measurement.controlBytes += bytes
         return
       }
-      measurement.chunkBytes += bytes
-      if sender == 0 { measurement.sourceChunks += 1 }
+      deliveries.measurement.chunkBytes += bytes
+      if sender == 0 { deliveries.measurement.sourceChunks += 1 }
     }
   }
 
@@ -217,8 +207,8 @@ package final class PacketRun {
       failure = failure ?? error
       return
     }
-    seats[index].host = host
-    if index > 0 { measurement.joins += 1 }
+    hosts[index] = host
+    if index > 0 { deliveries.measurement.joins += 1 }
     world.add(host)
   }
 
@@ -235,7 +225,7 @@ package final class PacketRun {
   }
 
   private func go(_ index: Int) {
-    guard let host = seats[index].host else { return }
+    guard let host = hosts[index] else { return }
     guard plan.peers[index].isGraceful else {
       leave(index)
       return
@@ -246,76 +236,40 @@ package final class PacketRun {
   }
 
   private func leave(_ index: Int) {
-    guard let host = seats[index].host else { return }
+    guard let host = hosts[index] else { return }
     count(host)
     world.remove(host.address)
-    seats[index].host = nil
+    hosts[index] = nil
   }
 
   // MARK: What is seen
 
   private func read(_ index: Int, _ reading: Output.Reading) {
-    guard index > 0 else { return }
-    if reading.isEntry, !seats[index].hasStarted {
-      seats[index].hasStarted = true
-      measurement.starts.add((reading.time - plan.peers[index].joins).nanoseconds)
-    }
-    guard let made = broadcast[reading.chunk], isExpected(index, made.time) else { return }
-    let delay = (reading.arrival ?? reading.time) - made.time
-    measurement.delays.add(delay.nanoseconds)
-    guard delay <= plan.scenario.stream.deadline else {
-      measurement.late += 1
-      return
-    }
-    measurement.inTime += 1
-    seats[index].inTime += 1
-    measurement.timeline[second(made.time)].inTime += 1
-  }
-
-  private func second(_ time: Duration) -> Int {
-    Int((time - plan.scenario.phases.measured.lowerBound) / .seconds(1))
-  }
-
-  /// Whether a chunk of that time counts at a peer: it is there all the time until the deadline.
-  private func isExpected(_ index: Int, _ time: Duration) -> Bool {
-    let phases = plan.scenario.phases
-    let deadline = time + plan.scenario.stream.deadline
-    return phases.measured.contains(time) && deadline <= phases.end && plan.peers[index].joins <= time
-      && plan.peers[index].goes.map { $0 > deadline } ?? true
+    if reading.isEntry { deliveries.begin(index, at: reading.time) }
+    guard let made = broadcast[reading.chunk] else { return }
+    deliveries.deliver(to: index, published: made.time, arrived: reading.arrival ?? reading.time)
   }
 
   private func noteDepths() {
-    for seat in seats {
-      guard let depth = seat.host?.statistics(now: world.now).depth, depth < 1 << 16 else { continue }
-      while measurement.depths.count <= depth { measurement.depths.append(0) }
-      measurement.depths[depth] += 1
+    for host in hosts {
+      guard let depth = host?.statistics(now: world.now).depth, depth < 1 << 16 else { continue }
+      while deliveries.measurement.depths.count <= depth { deliveries.measurement.depths.append(0) }
+      deliveries.measurement.depths[depth] += 1
     }
   }
 
   private func count(_ host: Host) {
     let statistics = host.statistics(now: world.now)
-    measurement.arrivals += statistics.chunksIn + statistics.duplicate
-    measurement.duplicates += statistics.duplicate
-    measurement.repaired += statistics.repaired
-    measurement.rejected += statistics.rejected
+    deliveries.measurement.arrivals += statistics.chunksIn + statistics.duplicate
+    deliveries.measurement.duplicates += statistics.duplicate
+    deliveries.measurement.repaired += statistics.repaired
+    deliveries.measurement.rejected += statistics.rejected
   }
 
   private func conclude() {
-    for seat in seats { if let host = seat.host { count(host) } }
-    let times = broadcast.published.map(\.time).filter(plan.scenario.phases.measured.contains)
-    for index in plan.peers.indices.dropFirst() {
-      for time in times where isExpected(index, time) {
-        seats[index].expected += 1
-        measurement.timeline[second(time)].expected += 1
-      }
-      measurement.expected += seats[index].expected
-    }
-    measurement.overflowed = world.overflowed
-    measurement.published = UInt64(broadcast.published.count)
-    measurement.neverStarted = measurement.joins - min(measurement.joins, measurement.starts.count)
-    measurement.peerParts = seats.dropFirst().compactMap { seat in
-      seat.expected == 0 ? nil : Float(seat.inTime) / Float(seat.expected)
-    }.sorted()
-    measurement.trace = world.trace
+    for host in hosts { if let host { count(host) } }
+    deliveries.conclude(published: broadcast.published.map(\.time))
+    deliveries.measurement.overflowed = world.overflowed
+    deliveries.measurement.trace = world.trace
   }
 }

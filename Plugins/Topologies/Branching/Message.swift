@@ -1,3 +1,4 @@
+internal import Coding
 package import PluginKit
 
 /// How sure a peer is that chunks reach it.
@@ -184,7 +185,7 @@ package enum Message: Hashable, Sendable {
         writer.write(offer.lag)
         writer.write(offer.slots)
         writer.write(offer.weakest)
-        offer.contact.encode(into: &writer.bytes)
+        writer.write(offer.contact)
       }
     case .ping: writer.write(UInt8(3))
     case .move(let contacts):
