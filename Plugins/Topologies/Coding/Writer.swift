@@ -1,17 +1,17 @@
-package import PluginKit
+public import PluginKit
 
 /// Appends big-endian fields and counted lists to a message.
-package struct Writer {
-  package var bytes: [UInt8] = []
+public struct Writer {
+  public var bytes: [UInt8] = []
 
-  package init() {}
+  @inlinable public init() {}
 
-  package mutating func write(_ value: some FixedWidthInteger & UnsignedInteger) {
+  @inlinable public mutating func write(_ value: some FixedWidthInteger & UnsignedInteger) {
     unsafe withUnsafeBytes(of: value.bigEndian) { unsafe bytes.append(contentsOf: $0) }
   }
 
   /// At most `limit` elements behind their number.
-  package mutating func write<Element>(
+  @inlinable public mutating func write<Element>(
     _ list: [Element],
     limit: Int,
     _ write: (inout Writer, Element) -> Void
@@ -21,9 +21,9 @@ package struct Writer {
     for element in part { write(&self, element) }
   }
 
-  package mutating func write(_ contact: Contact) { contact.encode(into: &bytes) }
+  @inlinable public mutating func write(_ contact: Contact) { contact.encode(into: &bytes) }
 
-  package mutating func write(_ contacts: [Contact], limit: Int) {
+  @inlinable public mutating func write(_ contacts: [Contact], limit: Int) {
     write(contacts, limit: limit) { $0.write($1) }
   }
 }
