@@ -9,12 +9,12 @@ internal import Text
 ///
 /// A plugin may end the process or never come back: that is why it runs in one of its own.
 enum CheckWorker {
-  /// Processor time that one world may take, in seconds; some thousand times what it takes.
+  /// Processor time that one world may take, in seconds; some hundred times what it takes.
   private static let worldLimit: Int = {
     #if DEBUG
       60
     #else
-      5
+      1
     #endif
   }()
 
@@ -53,8 +53,13 @@ enum CheckWorker {
     }
   }
 
-  /// The signal that this raises ends the process of a plugin that does not come back.
+  /// The signal that this raises ends the process of a plugin that does not come back, whatever signals the starter
+  /// of this process had blocked.
   private static func startWatch() {
+    var signals = sigset_t()
+    unsafe sigemptyset(&signals)
+    unsafe sigaddset(&signals, SIGVTALRM)
+    unsafe pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     var time = itimerval()
     time.it_value.tv_sec = worldLimit
     unsafe setitimer(__itimer_which_t(ITIMER_VIRTUAL.rawValue), &time, nil)
