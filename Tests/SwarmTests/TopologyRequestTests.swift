@@ -275,4 +275,25 @@ private func accepted(by host: UInt8, _ stage: PuppetStage) throws -> PeerRef {
     }.first
     #expect(candidate?.capacity?.upload == new.upload)
   }
+
+  @Test func `comes to the last chunk, also when the source leaves as soon as it is out`() throws {
+    // Nobody else could help host 1.
+    let stage = try stage(
+      path: { from, to in from + to == 3 ? .cut : Path(delay: .milliseconds(10)) },
+      react: { host, event, context in
+        guard host == 1, case .haves(let haves) = event else { return }
+        for have in haves { context.emit(.request(have.chunks, from: have.peer)) }
+      }
+    )
+    stage.run(for: .seconds(2))
+    stage.hosts[0].end(at: stage.world.now)
+    stage.run(for: .milliseconds(20))
+    #expect(stage.broadcast.hasEnded)
+    stage.hosts[0].leave(now: stage.world.now)
+    stage.world.poke(stage.hosts[0].address)
+    stage.run(for: .seconds(1))
+    #expect(stage.hosts[0].hasLeft)
+    let last = try #require(stage.broadcast.published.last?.chunk)
+    #expect(stage.hosts[1].output.last?.chunk == last)
+  }
 }

@@ -382,9 +382,12 @@ public struct Peer {
   private var isDrained: Bool {
     guard let lastChunk else { return true }
     return channels.allSatisfy { channel in
-      guard channel.isOpen, let from = channel.firstRouted, from <= lastChunk else {
-        return true
+      guard channel.isOpen else { return true }
+      guard let from = channel.firstRouted else {
+        // Who asks for its chunks has to hear of the last one first.
+        return channel.congestion.sentBytes == 0 || channel.available.contains(lastChunk)
       }
+      guard from <= lastChunk else { return true }
       return channel.queue.isEmpty && channel.urgent.isEmpty
         && window.held.ranges.allSatisfy { range in
           let first = max(range.lowerBound, from)
