@@ -172,7 +172,10 @@ let package = Package(
       resources: [.copy("Vectors")]
     ),
     tests("JSON5", ["Support", "JSON5"]),
-    tests("Swarm", ["Support", pluginKit, "Swarm", "Lab", "Wire", "Integrity", "Pull"] + topologies),
+    tests(
+      "Swarm",
+      ["Support", pluginKit, "Swarm", "Lab", "Wire", "Integrity", "Pull", "Gossip", "PushPull"] + topologies
+    ),
     tests(
       "Lab",
       ["Support", pluginKit, "Lab", "Swarm", "Integrity", "Pull", "PushPull", "Gossip"] + topologies

@@ -7,8 +7,10 @@ import Wire
 
 @testable import Chain
 @testable import Chord
+@testable import Gossip
 @testable import Mesh
 @testable import Pull
+@testable import PushPull
 @testable import Seeded
 @testable import Striped
 @testable import SuperPeer
@@ -56,6 +58,8 @@ final class Scene {
       try SuperPeer(parameters: Parameters(parameters, declared: SuperPeer.manifest.parameters))
     case "chord": try Chord(parameters: Parameters(parameters, declared: Chord.manifest.parameters))
     case "pull": try Pull(parameters: Parameters(parameters, declared: Pull.manifest.parameters))
+    case "pushpull": try PushPull(parameters: Parameters(parameters, declared: PushPull.manifest.parameters))
+    case "gossip": try Gossip(parameters: Parameters(parameters, declared: Gossip.manifest.parameters))
     case "mesh": try Mesh(parameters: Parameters(parameters, declared: Mesh.manifest.parameters))
     case "seeded": try Seeded(parameters: Parameters(parameters, declared: Seeded.manifest.parameters))
     default: throw ParameterError("there is no topology '\(name)' here")

@@ -98,12 +98,7 @@ import Testing
 
   @Test func `keeps a viewer that lacks the plugin as a plain leaf`() throws {
     let scene = try Self.scene(3)
-    let poor = Host("poor", number: 200, seed: 9) { name, parameters throws(ParameterError) in
-      guard name == "tree" else { throw ParameterError("there is no topology '\(name)' here") }
-      return try Scene.makeTopology(name, parameters)
-    }
-    try poor.join(scene.broadcast, bootstrap: [scene.source.address], now: scene.world.now)
-    scene.world.add(poor)
+    let poor = try Self.poor(scene)
     scene.run(for: .seconds(3))
     try Self.swap(scene, to: "striped", "stripes=2")
     scene.run(for: .seconds(14))
@@ -112,6 +107,70 @@ import Testing
     #expect(newest + 40 > scene.newest(before: .zero), "it is still fed")
     #expect(poor.peer.speaksPlain && poor.peer.courses.isEmpty)
     #expect(scene.viewers.allSatisfy { $0.output.isContiguous })
+  }
+
+  @Test func `back to what a plain leaf has lets it take part again`() throws {
+    let scene = try Self.scene(3)
+    let poor = try Self.poor(scene)
+    scene.run(for: .seconds(3))
+    try Self.swap(scene, to: "striped", "stripes=2")
+    scene.run(for: .seconds(14))
+    #expect(poor.peer.speaksPlain)
+    try Self.swap(scene, to: "tree", "fanout=3")
+    scene.run(for: .seconds(30))
+    #expect(!poor.peer.speaksPlain && poor.peer.courses.map(\.descriptor.epoch) == [3])
+    #expect(poor.statistics(now: scene.world.now).depth != nil, "it has a parent that the tree gave it")
+    #expect(poor.output.isContiguous)
+    #expect((poor.output.last?.chunk ?? 0) + 40 > scene.newest(before: .zero), "it is still fed")
+    for host in scene.viewers + [scene.source, poor] {
+      #expect(!host.peer.channels.contains { $0.isOpen && $0.speech == .plain }, "\(host.name)")
+      #expect(!host.peer.channels.contains { $0.isOpen && $0.asksNews }, "\(host.name)")
+    }
+  }
+
+  @Test func `to another topology that a plain leaf lacks leaves it where it is`() throws {
+    let scene = try Self.scene(2)
+    let poor = try Self.poor(scene)
+    scene.run(for: .seconds(3))
+    try Self.swap(scene, to: "striped", "stripes=2")
+    scene.run(for: .seconds(14))
+    try Self.swap(scene, to: "pull")
+    scene.run(for: .seconds(30))
+    #expect(poor.peer.speaksPlain && poor.peer.courses.isEmpty)
+    #expect(poor.output.isContiguous)
+    #expect((poor.output.last?.chunk ?? 0) + 40 > scene.newest(before: .zero), "it is still fed")
+    #expect(poor.peer.channels.count { $0.isOpen && $0.asksNews } <= 1)
+  }
+
+  /// Somebody who has the tree and nothing else.
+  private static func poor(_ scene: Scene) throws -> Host {
+    let poor = Host("poor", number: 200, seed: 9) { name, parameters throws(ParameterError) in
+      guard name == "tree" else { throw ParameterError("there is no topology '\(name)' here") }
+      return try Scene.makeTopology(name, parameters)
+    }
+    try poor.join(scene.broadcast, bootstrap: [scene.source.address], now: scene.world.now)
+    scene.world.add(poor)
+    return poor
+  }
+
+  @Test(arguments: [
+    "chain", "striped", "superpeer", "chord", "pull", "pushpull", "gossip", "mesh", "seeded",
+  ]) func `to any topology that ships, and from it, loses nothing`(name: String) throws {
+    let scene = try Self.scene(4, seed: 3)
+    try Self.swap(scene, to: name)
+    scene.run(for: .milliseconds(9500))
+    try Self.swap(scene, to: "tree", "fanout=3")
+    scene.run(for: .milliseconds(9500))
+    for viewer in scene.viewers {
+      let reports = Self.reports(viewer)
+      #expect(reports.map(\.topology) == [name, "tree"], "\(viewer.name)")
+      #expect(
+        reports.allSatisfy { $0.lost == 0 && $0.gap < .seconds(1) },
+        "\(viewer.name): \(reports.map { "\($0.lost) lost, gap \($0.gap)" })"
+      )
+      #expect(viewer.output.isContiguous, "\(viewer.name)")
+      #expect((viewer.output.last?.chunk ?? 0) + 20 > scene.newest(before: .zero), "\(viewer.name)")
+    }
   }
 }
 

@@ -83,6 +83,8 @@ struct Channel {
   /// A plain peer that feeds us: we pull all that it has.
   var isPulled = false
   var isServed = false
+  /// Whether a plain leaf opened it only to hear what the swarm runs.
+  var asksNews = false
   var wantsHaves = false
 
   // What says when something is to be done about it stands together: it is looked at all the time.

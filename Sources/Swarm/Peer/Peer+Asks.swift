@@ -74,6 +74,12 @@ extension Peer {
 
   mutating func readAsk(_ index: Int, _ body: RawSpan) {
     guard let ask = Extension.Ask(body), let hello = channels[index].hello else { return }
+    let peer = channels[index].peer
+    if let other = directory[peer]?.channel, other != index, channels[other].speech == .plain {
+      // Who asks for its place is no plain leaf any more.
+      lose(other, .closed)
+      directory[peer]?.channel = index
+    }
     guard let course = course(ofEpoch: ask.epoch) else {
       if courses.isEmpty {
         let refusal = Extension.Answer(number: ask.number, isAccepted: false, stripes: ask.stripes)

@@ -165,10 +165,13 @@ extension Peer {
       adopt(index, as: reference, instead: channel.peer)
       guard channels[index].local == channel.local, !channels[index].isFree else { return }
     }
-    if let other = directory[reference]?.channel, other != index, !channels[other].isFree {
+    let other = directory[reference]?.channel.flatMap { $0 == index || channels[$0].isFree ? nil : $0 }
+    // A plain leaf asks for news beside the channel that it pulls from.
+    let isBeside = other.map { channels[$0].isOpen && channels[$0].speech == .plain } ?? false
+    if let other, !isBeside {
       guard resolve(index, against: other, with: message.hello.id) else { return }
     }
-    directory[reference]?.channel = index
+    if !isBeside { directory[reference]?.channel = index }
     directory[reference]?.capacity = message.hello.capacity
     directory[reference]?.isAttached = message.hello.isAttached
     channels[index].speech = .proven
@@ -226,11 +229,11 @@ extension Peer {
   }
 
   /// How often one peer is told what the swarm runs without having asked.
-  private static let newsInterval: Duration = .milliseconds(500)
+  private static let toldInterval: Duration = .milliseconds(500)
 
   /// Tells somebody who runs something else what the swarm runs; whoever knows better says so in the same way.
   mutating func tellNews(_ index: Int) {
-    guard !signedDescriptor.isEmpty, channels[index].toldNews.map({ now - $0 >= Self.newsInterval }) ?? true
+    guard !signedDescriptor.isEmpty, channels[index].toldNews.map({ now - $0 >= Self.toldInterval }) ?? true
     else { return }
     channels[index].toldNews = now
     sendExtension(index, .descriptor, signedDescriptor)
@@ -245,7 +248,7 @@ extension Peer {
     let length = verifier.signatureLength
     guard configuration.role != .source, body.byteCount > length else { return }
     let statement = body.extracting(0..<(body.byteCount - length))
-    guard let found = SwarmDescriptor(statement), found.supersedes(descriptor), !speaksPlain,
+    guard let found = SwarmDescriptor(statement), found.supersedes(descriptor), !speaksPlain(index),
       channels[index].hellos < Channel.helloLimit
     else { return }
     channels[index].hellos += 1
@@ -255,6 +258,7 @@ extension Peer {
       return
     }
     let signed = unsafe body.withUnsafeBytes { unsafe Array($0) }
+    if speaksPlain { return rejoin(found, signed: signed) }
     do throws(ParameterError) {
       try adopt(found, signed: signed)
     } catch {
@@ -300,6 +304,7 @@ extension Peer {
   private mutating func goPlain(_ sentence: String?) {
     if let sentence { notices.append(.sentence(sentence)) }
     speaksPlain = true
+    nextNews = now + Self.newsInterval
     descriptor = nil
     var addresses = bootstrap
     for index in channels.indices where channels[index].isOpen && channels[index].speech == .proven {

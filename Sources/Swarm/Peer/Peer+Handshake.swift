@@ -5,7 +5,7 @@ import Wire
 // Opening and closing channels (RFC 7574, sections 3.1.1 and 12.1).
 extension Peer {
   /// The messages that we understand; what is not here must not be sent to us.
-  private var spoken: MessageSet {
+  private func spoken(plainly isPlain: Bool) -> MessageSet {
     var set = MessageSet([
       MessageType.handshake, MessageType.data, MessageType.ack, MessageType.have, MessageType.request,
       MessageType.cancel, MessageType.choke, MessageType.unchoke,
@@ -18,17 +18,17 @@ extension Peer {
       }
     }
     if configuration.membership != nil { set.insert(MessageType.pexCertificate) }
-    if !speaksPlain { set.insert(Message.extensionType) }
+    if !isPlain { set.insert(Message.extensionType) }
     if content != nil { set.insert(MessageType.integrity) }
     return set
   }
 
-  private func options(_ role: HandshakeRole) -> HandshakeOptions {
+  private func options(_ role: HandshakeRole, plainly isPlain: Bool) -> HandshakeOptions {
     var options = HandshakeOptions(
       minimumVersion: role == .initiator ? 1 : nil,
       swarmID: role == .initiator ? configuration.name.bytes : nil,
       addressing: configuration.addressing,
-      supported: spoken,
+      supported: spoken(plainly: isPlain),
       chunkSize: configuration.chunkSize
     )
     switch configuration.name {
@@ -188,7 +188,7 @@ extension Peer {
   ) {
     outbox.begin()
     WireFormat.appendChannel(remote, to: &outbox.heads)
-    WireFormat.appendHandshake(source: local, options(.responder), to: &outbox.heads)
+    WireFormat.appendHandshake(source: local, options(.responder, plainly: speaksPlain), to: &outbox.heads)
     if outbox.pending + certificateLength <= limit { appendCertificate(to: &outbox.heads) }
     counters.bytesOut &+= UInt64(outbox.pending)
     outbox.end(to: address)
@@ -217,8 +217,21 @@ extension Peer {
     return index
   }
 
+  /// Opens one more channel to an address, to hear what the swarm runs.
+  mutating func openForNews(to address: Address) {
+    guard leaving == nil, !isBanned(address), address != me.address else { return }
+    let local = numbers.take(using: &random)
+    let peer = directory.peer(at: address)
+    guard let index = makeChannel(local, address: address, peer: peer, isInitiator: true) else {
+      numbers.release(local)
+      return
+    }
+    channels[index].asksNews = true
+    sendHandshake(index)
+  }
+
   mutating func sendHandshake(_ index: Int) {
-    let options = options(.initiator)
+    let options = options(.initiator, plainly: speaksPlain(index))
     let local = channels[index].local
     let certificate = configuration.membership?.certificate.der
     send(index) { bytes in
@@ -271,7 +284,7 @@ extension Peer {
     }
     // The third datagram of the handshake shows it already (section 6.1.2.4).
     sendRightmostMunro(index)
-    if !speaksPlain, channels[index].understands(Message.extensionType) {
+    if !speaksPlain(index), channels[index].understands(Message.extensionType) {
       // The responder's hello answers the initiator's, which is about to be read.
       if channels[index].isInitiator {
         sendHello(index)

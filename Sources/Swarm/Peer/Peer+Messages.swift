@@ -17,7 +17,7 @@ extension Peer {
     _ datagram: Span<UInt8>
   ) throws(DecodeError) {
     let local = channels[index].local
-    let format = speaksPlain ? plainFormat : extendedFormat
+    let format = speaksPlain(index) ? plainFormat : extendedFormat
     var signature: Signature?
     var note: UInt64 = 0
     var hashed: UInt64?

@@ -6,6 +6,11 @@ extension Peer {
   /// The other side speaks the RFC and nothing else.
   mutating func becomePlain(_ index: Int) {
     guard channels[index].speech == .unknown else { return }
+    guard !channels[index].asksNews else {
+      sayGoodbye(index, redirect: [])
+      free(index)
+      return
+    }
     guard isAdmitted(index) else {
       lose(index, .unreachable)
       return

@@ -215,6 +215,7 @@ extension Peer {
     reviewFed()
     banned.removeAll { $0.until <= now }
     reviewPlain()
+    reviewNews()
     forgetParked()
     reviewMembers()
     reviewSwap()

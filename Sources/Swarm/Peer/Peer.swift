@@ -54,6 +54,8 @@ public struct Peer {
   var descriptor: SwarmDescriptor?
   var signedDescriptor: [UInt8] = []
   var speaksPlain = false
+  /// When a plain leaf asks whether the swarm runs something else.
+  var nextNews: Duration = .zero
   var hasConnected = false
 
   // The topology and what it asked for.
