@@ -140,6 +140,8 @@ package struct EmulatedRun {
     let before = ProcessorTime.now()
     var complaints: [String] = []
     var leaving: Set<Int> = []
+    var swaps: [Swapping] = []
+    defer { end(swaps.map(\.child)) }
     for (time, event) in events {
       if try testbed.emulation.run(until: start + time) { return nil }
       switch event {
@@ -147,12 +149,21 @@ package struct EmulatedRun {
       case .go(let index):
         leaving.insert(index)
         seats[index]?.signal(plan.peers[index].isGraceful ? SIGINT : SIGKILL)
+      case .change(.swap(let part)): swaps.append(try swap(to: part, testbed))
       case .change(let kind): try apply(kind, &testbed)
       case .endOfStream:
         leaving.formUnion(seats.keys)
         seats[0]?.signal(SIGINT)
       case .look:
         progress(min(1, time / plan.scenario.phases.end))
+        swaps.removeAll { swap in
+          guard let status = swap.child.status else { return false }
+          if status != 0, complaints.count < Self.complaintLimit {
+            let said = swap.errors.lastLine ?? "exit status \(status)"
+            complaints.append("the swap to '\(swap.topology)': \(said)")
+          }
+          return true
+        }
         for (index, child) in seats {
           guard let status = child.status else { continue }
           seats[index] = nil
@@ -236,8 +247,33 @@ package struct EmulatedRun {
       try testbed.spaces[0].limit(to: rate, queue: plan.peers[0].access.queue)
       testbed.emulation.network.setLineRate(rate, of: 0)
     // Only the worlds of checks have weather that changes, and those are not emulated.
-    case .weather: break
+    // The source is told by its socket.
+    case .weather, .swap: break
     }
+  }
+
+  /// A `freshet topology` that waits until the swarm has changed.
+  private final class Swapping {
+    let topology: String
+    let child: Child
+    let errors: Scratch
+
+    init(_ topology: String, _ child: Child, _ errors: consuming Scratch) {
+      self.topology = topology
+      self.child = child
+      self.errors = errors
+    }
+  }
+
+  private func swap(to part: Composition.Part, _ testbed: borrowing Testbed) throws -> Swapping {
+    let errors = try Scratch()
+    let port = testbed.spaces[0].address.port.map { ["--port", String($0)] } ?? []
+    let child = try Child.start(
+      program.path,
+      ["topology", part.text] + port,
+      Child.Streams(errors: errors.descriptor)
+    )
+    return Swapping(part.text, child, errors)
   }
 
   // MARK: The peers
@@ -283,10 +319,9 @@ package struct EmulatedRun {
   private func startSource(_ testbed: inout Testbed, _ logs: inout Logs) throws -> (Child, String)? {
     let stream = plan.scenario.stream
     let output = try Scratch()
-    let topology = part.parameters.isEmpty ? part.topology : "\(part.topology):\(part.parameters)"
     let arguments =
       [
-        "broadcast", "null:\(stream.rate)", "--topology", topology, "--chunk-size", "\(stream.chunkSize)",
+        "broadcast", "null:\(stream.rate)", "--topology", part.text, "--chunk-size", "\(stream.chunkSize)",
         "--window", "\(stream.window.nanoseconds / 1_000_000)ms",
       ] + common(0, testbed)
     let child = try Child.start(

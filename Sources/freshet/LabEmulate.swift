@@ -37,7 +37,7 @@ struct LabEmulate: ~Copyable {
 
   /// Runs everything, and gives the tables to print.
   mutating func run() throws -> String {
-    try topologies.check(experiment.compositions)
+    try topologies.check(options, experiment.fidelity)
     let plans = experiment.seeds.map { Plan(experiment.scenario, seed: $0) }
     let program = EmulatedRun.Program(
       path: Self.ownPath,

@@ -34,7 +34,7 @@ package struct LabPlan: Sendable {
 
   /// Writes the plan, and says what to do with it.
   func write(_ topologies: LabTopologies) throws -> String {
-    for options in experiments { try topologies.check(options.experiment.compositions) }
+    for options in experiments { try topologies.check(options, options.experiment.fidelity) }
     let folder = try OutputFolder(
       new: self.folder ?? OutputFolder.freeName(experiments[0].experiment.scenario.name)
     )

@@ -33,7 +33,7 @@ struct LabRun: ~Copyable {
 
   /// Runs everything, and gives the table to print.
   mutating func run() throws -> String {
-    try topologies.check(experiment.compositions)
+    try topologies.check(options, experiment.fidelity)
     unsafe sigemptyset(&signals)
     unsafe sigaddset(&signals, SIGINT)
     unsafe sigaddset(&signals, SIGTERM)
@@ -128,9 +128,21 @@ struct LabTopologies: Sendable {
   /// By name.
   let versions: [String: String]
 
-  /// Throws when a plugin is not there or does not take its parameters.
-  func check(_ compositions: [Composition]) throws(UsageError) {
-    for part in compositions.flatMap(\.parts) {
+  /// Throws when a plugin is not there or does not take its parameters, or the scenario needs another fidelity.
+  func check(_ options: LabRunOptions, _ fidelity: Experiment.Fidelity) throws(UsageError) {
+    if options.recordings.isEmpty {
+      do throws(FileError) {
+        _ = try Scenario(options.scenarioFile, file: options.scenarioPath, makeTopology: make)
+      } catch {
+        throw UsageError(error.description)
+      }
+    }
+    if fidelity == .chunk, options.experiment.scenario.changesTopology {
+      throw UsageError(
+        "\(options.scenarioPath) changes the topology, which only whole peers can: add --fidelity packet"
+      )
+    }
+    for part in options.experiment.compositions.flatMap(\.parts) {
       do throws(ParameterError) {
         _ = try make(part.topology, part.parameters)
       } catch {

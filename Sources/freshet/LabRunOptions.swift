@@ -5,6 +5,8 @@ package struct LabRunOptions: Sendable {
   package var experiment: Experiment
   /// The scenario's file as it is, and those of compositions by their names.
   package var scenarioFile: [UInt8]
+  /// How sentences name that file.
+  package var scenarioPath: String
   package var compositionFiles: [(name: String, bytes: [UInt8])] = []
   /// As `rerun` has to write it, with the files where they are in the result folder.
   package var topologies: [String] = []
@@ -37,6 +39,7 @@ package struct LabRunOptions: Sendable {
         "--topology A,B,… is missing: what is to be compared? ('freshet plugins' lists what there is)"
       )
     }
+    scenarioPath = name
     var files: [(name: String, bytes: [UInt8])] = []
     do throws(FileError) {
       let scenario: Scenario

@@ -100,6 +100,40 @@ struct PacketRunTests {
     #expect(seen.depths.reduce(0, +) == 5)
   }
 
+  @Test func `A swarm changes its topology as the plan says, and what that cost is counted`() throws {
+    var scenario = world(6)
+    scenario.source.upload = 0
+    scenario.groups[0].access.upload = 0
+    scenario.phases.measure = .seconds(20)
+    let chain = Composition.Part("chain")
+    scenario.happenings = [
+      Scenario.Happening(at: .seconds(4), .swap(to: chain)),
+      Scenario.Happening(at: .seconds(14), .swap(to: tree.parts[0])),
+    ]
+    let seen = try PacketRun(Plan(scenario, seed: 1), tree, makeTopology: topology).run()
+    #expect(seen.inTime == seen.expected && seen.expected == 6 * 380)
+    #expect(seen.swaps.map(\.topology) == ["chain", "tree:fanout=2"])
+    #expect(seen.swaps.map(\.at) == [4_000_000_000, 14_000_000_000])
+    for swap in seen.swaps {
+      #expect(swap.gaps.count == 6 && swap.lost == 0)
+      #expect((52_000_000..<1_000_000_000).contains(swap.gaps.greatest))
+    }
+  }
+
+  @Test func `A change of the topology that cannot be is one sentence`() throws {
+    var scenario = world(1)
+    scenario.happenings = [
+      Scenario.Happening(at: .seconds(4), .swap(to: .init("chain"))),
+      Scenario.Happening(at: .seconds(6), .swap(to: .init("tree"))),
+    ]
+    let run = try PacketRun(Plan(scenario, seed: 1), tree, makeTopology: topology)
+    let refusal = #expect(throws: PacketRun.Refusal.self) { try run.run() }
+    #expect(refusal?.description.hasPrefix("the swap to 'tree' at 6 s: ") == true)
+    #expect(throws: ParameterError.self) {
+      try ChunkWorld(Plan(scenario, seed: 1), tree, makeTopology: topology)
+    }
+  }
+
   @Test func `Lies are found out, and who passes nothing on is gone around`() throws {
     var scenario = world(8)
     scenario.groups = [

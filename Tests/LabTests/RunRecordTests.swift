@@ -56,6 +56,13 @@ struct RunRecordTests {
       Float(UInt64.random(in: 0..<1_000_000, using: &dice)) / 1_000_000
     }.sorted()
     if seen.peerParts.count > 1001 { seen.peerParts.removeLast(seen.peerParts.count - 1001) }
+    for place in 0..<Int64(UInt64.random(in: 0..<4, using: &dice)) {
+      var swap = Measurement.Swap("striped:stripes=4", at: place * 1_000_000_000)
+      swap.lost = UInt64.random(in: 0..<100, using: &dice)
+      swap.duplicates = UInt64.random(in: 0..<100, using: &dice)
+      swap.gaps.add(Int64(UInt64.random(in: 0..<1 << 30, using: &dice)))
+      seen.swaps.append(swap)
+    }
     seen.depths = (0..<UInt64.random(in: 0..<9, using: &dice)).map { _ in
       UInt32(UInt64.random(in: 0..<100, using: &dice))
     }

@@ -1,9 +1,19 @@
 import Lab
+import PluginKit
 import Support
 import Testing
 
+@testable import Striped
+@testable import Tree
+
 private func scenario(_ text: String) throws(FileError) -> Scenario {
-  try Scenario(Array(text.utf8), file: "my/test.json5")
+  try Scenario(Array(text.utf8), file: "my/test.json5") { name, parameters throws(ParameterError) in
+    switch name {
+    case "tree": try Tree(parameters: Parameters(parameters, declared: Tree.manifest.parameters))
+    case "striped": try Striped(parameters: Parameters(parameters, declared: Striped.manifest.parameters))
+    default: throw ParameterError("there is no topology '\(name)' here")
+    }
+  }
 }
 
 private func refusal(_ text: String) -> String {
@@ -50,6 +60,7 @@ struct ScenarioTests {
           { at: "2 s", crash: "30 %" }, { at: "3 s", leave: 0.1, over: "2 s" },
           { at: "4 s", arrive: 50, over: 0 }, { at: "5 s", partition: "25 %", for: "5 s" },
           { at: "6 s", source: "2 r" }, { at: "7 s", tide: "50 %", period: "10 s", for: "20 s" },
+          { at: "8 s", swap: "striped:stripes=4,fanout=2" },
         ],
       }
       """
@@ -69,9 +80,10 @@ struct ScenarioTests {
       scenario.churn == Churn(life: .pareto(mean: .seconds(60), shape: 1.5), graceful: 0.5, isReplaced: false)
     )
     #expect(scenario.phases.end == .seconds(33))
-    #expect(scenario.happenings.map(\.at) == (2...7).map { .seconds($0) })
+    #expect(scenario.happenings.map(\.at) == (2...8).map { .seconds($0) })
     #expect(scenario.happenings[4].kind == .sourceUpload(1_600_000))
     #expect(scenario.happenings[5].end == .seconds(27))
+    #expect(scenario.happenings[6].kind == .swap(to: .init("striped", parameters: "stripes=4,fanout=2")))
   }
 
   @Test(arguments: [
@@ -108,6 +120,15 @@ struct ScenarioTests {
     (with("events: [{ at: '5 s' }]"), "an event has one of the keys crash, leave"),
     (with("events: [{ crash: 1 }]"), "an event needs the key 'at'"),
     (with("events: [{ at: '5 s', crash: 1, over: '1 s' }]"), "the key 'over' does not go with 'crash'"),
+    (
+      with("events: [{ at: '5 s',\n swap: 'Tree' }]"),
+      "my/test.json5:3:8: swap takes a topology like \"striped:stripes=4\", not 'Tree'"
+    ),
+    (
+      with("events: [{ at: '5 s',\n swap: 'ring' }]"), "my/test.json5:3:8: there is no topology 'ring' here"
+    ),
+    (with("events: [{ at: '5 s', swap: 'tree:fan=2' }]"), "my/test.json5:2:30: there is no parameter 'fan'"),
+    (with("events: [{ at: '5 s', swap: 'tree', over: '1 s' }]"), "the key 'over' does not go with 'swap'"),
     (with("events: [{ at: '100 s', crash: 1 }]"), "my/test.json5:2:11: this event is not over at 85 s"),
     (with("events: [{ at: '80 s', leave: 1, over: '10 s' }]"), "this event is not over at 85 s"),
     (with("events: [{ at: '9 s', crash: 1 }, { at: '8 s', crash: 1 }]"), "happens before the one"),
@@ -154,6 +175,6 @@ struct ScenarioTests {
   @Test func `Every file in the folder of scenarios ships`() throws {
     let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
     let names = try run("ls", ["/\(root)/Sources/Lab/Scenarios/Files"]).text.split(separator: "\n")
-    #expect(names.map(String.init) == Library.names.map { $0 + ".json5" }.sorted() && names.count == 12)
+    #expect(names.map(String.init) == Library.names.map { $0 + ".json5" }.sorted() && names.count == 13)
   }
 }

@@ -109,7 +109,7 @@ extension Plan {
         isBad = weather.loss > 0
         if reductions.contains(.jitter) { weather.jitter = .zero }
         change.kind = .weather(weather)
-      case .sourceUpload: break
+      case .sourceUpload, .swap: break
       }
       if reductions.contains(.times) { change.at = Self.rounded(change.at) }
       plan.changes.append(change)

@@ -78,6 +78,7 @@ package struct Story {
       return weather.loss == 0
         ? "nothing is lost any more"
         : "from now on \(Number.text(weather.loss * 100, decimals: 1)) % of all datagrams are lost"
+    case .swap(let part): return "the swarm changes to \(part.text)"
     }
   }
 

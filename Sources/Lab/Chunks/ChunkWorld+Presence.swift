@@ -105,6 +105,7 @@ extension ChunkWorld {
       loss = weather.loss
       burst = max(1, weather.burst)
       jitter = UInt64(max(0, weather.jitter.nanoseconds))
+    case .swap: preconditionFailure("a chunk world with a swap is not made")
     }
   }
 }

@@ -112,7 +112,7 @@ package struct ChunkWorld {
 
   /// A world at time zero.
   ///
-  /// - Throws: ``ParameterError`` when a topology of the composition cannot be made.
+  /// - Throws: ``ParameterError`` when a topology of the composition cannot be made, or the plan changes it.
   package init(
     _ plan: Plan,
     _ composition: Composition,
@@ -120,6 +120,11 @@ package struct ChunkWorld {
     makeTopology: @escaping (_ name: String, _ parameters: String) throws(ParameterError) -> any Topology
   ) throws(ParameterError) {
     precondition(!plan.peers.isEmpty && !composition.parts.isEmpty, "a world has a source and a topology")
+    guard plan.swaps.isEmpty else {
+      throw ParameterError(
+        "at chunk fidelity peers have one topology, and this scenario changes it: use packet fidelity"
+      )
+    }
     self.plan = plan
     self.discovery = discovery
     self.makeTopology = makeTopology

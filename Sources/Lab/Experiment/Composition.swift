@@ -13,6 +13,9 @@ package struct Composition: Hashable, Sendable {
       self.parameters = parameters
       self.share = share
     }
+
+    /// As `freshet broadcast --topology` takes it: `tree:fanout=2`.
+    package var text: String { parameters.isEmpty ? topology : "\(topology):\(parameters)" }
   }
 
   /// As results name it: `tree:fanout=2`.

@@ -45,10 +45,36 @@ package struct Measurement: Sendable {
   package var split = DelaySplit()
   /// Why late and lost chunks were so.
   package var blame: [Blame: UInt64] = [:]
+  /// The changes of the topology, in the order of the plan.
+  package var swaps: [Swap] = []
   /// A hash over all that happened: the same for the same plan, composition and program.
   package var trace: UInt64 = 0
 
   package init() {}
+
+  /// What peers saw of a change of the topology, from its announcement until the old topology had nothing left to do.
+  package struct Swap: Hashable, Sendable {
+    /// What it was changed to, and when that was announced, in nanoseconds.
+    package var topology: String
+    package var at: Int64
+    /// The longest time between two chunks in a row at the output, of each peer that was there to its end.
+    package var gaps = DelayHistogram()
+    /// Chunks that were missing at their outputs, and those that came again.
+    package var lost: UInt64 = 0
+    package var duplicates: UInt64 = 0
+
+    package init(_ topology: String, at: Int64) {
+      self.topology = topology
+      self.at = at
+    }
+
+    /// Takes in what others saw of the same change.
+    package mutating func add(_ other: Swap) {
+      gaps.add(other.gaps)
+      lost += other.lost
+      duplicates += other.duplicates
+    }
+  }
 
   package struct Second: Hashable, Sendable {
     package var expected: UInt64 = 0

@@ -198,6 +198,7 @@ private struct Draft {
       if now + time < scenario.phases.end { events.schedule(.heal, at: now + time) }
     case .sourceUpload(let rate): changes.append(Plan.Change(at: now, .sourceUpload(rate)))
     case .tide(let part, let period, let time): plan(tide: index, part, period, time, now)
+    case .swap(let part): changes.append(Plan.Change(at: now, .swap(to: part)))
     }
   }
 

@@ -69,6 +69,8 @@ package struct Plan: Hashable, Sendable {
       case sourceUpload(UInt64)
       /// From now on the ways are like this.
       case weather(Weather)
+      /// The source changes the topology of the swarm.
+      case swap(to: Composition.Part)
     }
 
     package var at: Duration
@@ -85,6 +87,13 @@ package struct Plan: Hashable, Sendable {
     self.seed = seed
     self.peers = peers
     self.changes = changes
+  }
+
+  /// What the topology is changed to, in the order of time.
+  package var swaps: [(at: Duration, to: Composition.Part)] {
+    changes.compactMap { change in
+      if case .swap(let part) = change.kind { (change.at, part) } else { nil }
+    }
   }
 
   /// One way from a peer to another, without jitter, in nanoseconds.

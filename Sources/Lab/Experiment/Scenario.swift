@@ -63,6 +63,11 @@ package struct Scenario: Hashable, Sendable {
     }
   }
 
+  /// Whether the swarm is to change its topology.
+  package var changesTopology: Bool {
+    happenings.contains { if case .swap = $0.kind { true } else { false } }
+  }
+
   /// The stream that is broadcast.
   package struct Stream: Hashable, Sendable {
     /// Bits of payload per second: the `r` of all bounds.
@@ -162,6 +167,8 @@ package struct Scenario: Hashable, Sendable {
       case sourceUpload(UInt64)
       /// So many peers, as a part of ``Scenario/count``, come and go again as a sine with this period, for the time given.
       case tide(part: Double, period: Duration, for: Duration)
+      /// The source changes the topology of the swarm.
+      case swap(to: Composition.Part)
     }
 
     package var at: Duration

@@ -1,6 +1,7 @@
 internal import Integrity
 package import PluginKit
 internal import Swarm
+internal import Text
 
 /// A plan at packet fidelity: the product's own peers on a simulated network, datagram by datagram.
 ///
@@ -75,6 +76,9 @@ package final class PacketRun {
     world = World(seed: plan.seed)
     hosts = Array(repeating: nil, count: plan.peers.count)
     deliveries = DeliveryCount(plan)
+    deliveries.measurement.swaps = plan.swaps.map { swap in
+      Measurement.Swap(swap.to.text, at: swap.at.nanoseconds)
+    }
     opened = plan.peers.map { $0.access.nat == .restricted ? [] : nil }
     // Who is slow sends a tenth of what it claims.
     uploads = plan.peers.map { $0.behaviour == .slow ? max(1, $0.access.upload / 10) : $0.access.upload }
@@ -171,7 +175,19 @@ package final class PacketRun {
     case .heal: world.partition([])
     case .sourceUpload(let rate): uploads[0] = rate
     case .weather(let changed): weather = changed
+    case .swap(let part): swap(to: part)
     }
+  }
+
+  private func swap(to part: Composition.Part) {
+    guard let source = hosts[0] else { return }
+    do throws(SwarmError) {
+      try source.swap(to: part.topology, parameters: part.parameters, now: world.now)
+    } catch {
+      let time = Number.text(world.now / .seconds(1), decimals: 3)
+      failure = failure ?? Refusal(description: "the swap to '\(part.text)' at \(time) s: \(error)")
+    }
+    world.poke(source.address)
   }
 
   // MARK: Coming and going
@@ -264,6 +280,15 @@ package final class PacketRun {
     deliveries.measurement.duplicates += statistics.duplicate
     deliveries.measurement.repaired += statistics.repaired
     deliveries.measurement.rejected += statistics.rejected
+    for (_, notice) in host.seats[0].notices {
+      guard case .swapped(let report) = notice else { continue }
+      // The first topology is that of epoch 1.
+      let place = Int(report.epoch) - 2
+      guard deliveries.measurement.swaps.indices.contains(place), !host.seats[0].isSource else { continue }
+      deliveries.measurement.swaps[place].gaps.add(report.gap.nanoseconds)
+      deliveries.measurement.swaps[place].lost += report.lost
+      deliveries.measurement.swaps[place].duplicates += report.duplicates
+    }
   }
 
   private func conclude() {

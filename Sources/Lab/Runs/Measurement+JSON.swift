@@ -5,7 +5,7 @@ extension ReportLine.Run {
   ///
   /// `engine` is the fidelity, or that the run was emulated. Times are in nanoseconds, `delays` and `starts` are pairs of a time and of how many did not exceed it; `timeline` has
   /// a pair for each second: expected and in time. `peer_parts` are ascending, at most ``partLimit`` of them at equal
-  /// distances. `film` has a time in milliseconds, a peer and what changed: the number of its parent, -1 for none, -2 when
+  /// distances. `swaps` have the longest gap at the output of each peer that saw one to its end. `film` has a time in milliseconds, a peer and what changed: the number of its parent, -1 for none, -2 when
   /// it joined and -3 when it left.
   package func json(composition: String, engine: String) -> String {
     let seen = measurement
@@ -53,6 +53,16 @@ extension ReportLine.Run {
         "["
           + Self.sampled(seen.peerParts).map { Number.fixed(Double($0), decimals: 6) }.joined(separator: ",")
           + "]"
+      ),
+      (
+        "swaps",
+        "["
+          + seen.swaps.map { swap in
+            """
+            {"topology":\(swap.topology.quotedAsJSON),"at":\(swap.at),"lost":\(swap.lost),\
+            "duplicates":\(swap.duplicates),"gaps":\(Self.text(swap.gaps))}
+            """
+          }.joined(separator: ",") + "]"
       ),
       ("film", film.map { "[\($0.numbers)]" } ?? "null"),
     ]

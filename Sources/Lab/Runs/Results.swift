@@ -52,6 +52,29 @@ package struct Results: Sendable {
     return text
   }
 
+  /// How each change of the topology went: of all peers and seeds together.
+  private var swaps: String {
+    var text = ""
+    for line in lines {
+      guard var all = line.runs.first?.measurement.swaps, !all.isEmpty else { continue }
+      for run in line.runs.dropFirst() {
+        for (place, swap) in run.measurement.swaps.enumerated() where place < all.count {
+          all[place].add(swap)
+        }
+      }
+      for swap in all {
+        func gap(_ part: Double) -> String {
+          swap.gaps.quantile(part).map { Number.fixed(Double($0) / 1e6, decimals: 0) } ?? "–"
+        }
+        text +=
+          "\(line.composition), at \(Number.text(Double(swap.at) / 1e9, decimals: 3)) s to \(swap.topology): "
+          + "longest gap p50 \(gap(0.5)) ms, p99 \(gap(0.99)) ms, greatest \(gap(1)) ms; "
+          + "\(swap.lost) chunks lost, \(swap.duplicates) came twice (\(swap.gaps.count) peers)\n"
+      }
+    }
+    return text.isEmpty ? "" : text + "\n"
+  }
+
   private static func field(_ text: String) -> String {
     text.contains(where: { ",\"\n".contains($0) }) ? "\"" + text.replacing("\"", with: "\"\"") + "\"" : text
   }
@@ -86,7 +109,7 @@ package struct Results: Sendable {
         cell + String(repeating: " ", count: widths[place] - cell.count)
       }.joined(separator: "  ").trimmingSpaces
     }.joined(separator: "\n")
-    return body + "\n\n"
+    return body + "\n\n" + swaps
       + "Median over seeds and its 95 % interval by order statistics (fewer than six seeds: least and greatest).\n"
       + "* the best, and what cannot be told from it. p99 / bound: times the least possible delay.\n"
   }

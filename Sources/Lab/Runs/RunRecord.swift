@@ -11,7 +11,7 @@ package struct RunRecord: Sendable {
     "composition", "seed", "fidelity", "trace", "expected", "in_time", "late", "joins", "never_started",
     "arrivals", "duplicates", "chunk_bytes", "control_bytes", "source_chunks", "published", "overflowed",
     "requested", "repaired", "rejected", "calls", "bound", "split", "blame", "depths", "timeline", "delays",
-    "starts", "peer_parts", "film",
+    "starts", "peer_parts", "swaps", "film",
   ]
 
   /// Reads what `ReportLine.Run.json(composition:engine:)` wrote.
@@ -120,6 +120,27 @@ extension Measurement {
       for element in try reading.elements(element) { parts.append(Float(try reading.number(element, 0...1))) }
       return parts
     }
+    swaps = try fields.value("swaps", otherwise: []) { element, reading throws(FileError) in
+      var swaps: [Swap] = []
+      for element in try reading.elements(element) { swaps.append(try Swap(element, reading)) }
+      return swaps
+    }
+  }
+}
+
+extension Measurement.Swap {
+  fileprivate init(_ element: Element, _ reading: Reading) throws(FileError) {
+    let known = ["topology", "at", "lost", "duplicates", "gaps"]
+    let fields = try Fields(element, noun: "a swap", file: reading.file, known: known)
+    self.init(
+      try fields.required("topology") { element, reading throws(FileError) in
+        try reading.text(element, limit: 1100)
+      },
+      at: try fields.signed("at")
+    )
+    lost = try fields.whole("lost")
+    duplicates = try fields.whole("duplicates")
+    gaps = try fields.required("gaps", DelayHistogram.init)
   }
 }
 

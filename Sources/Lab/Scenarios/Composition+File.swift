@@ -31,15 +31,12 @@ extension Composition {
       if text.hasSuffix(".json5") {
         composition = try Composition(try load(text), file: text)
       } else {
-        let colon = text.firstIndex(of: ":") ?? text.endIndex
-        let name = String(text[..<colon])
-        guard isName(name) else {
+        guard let part = Part(text) else {
           throw FileError(
             "this names no topology; write NAME, NAME:parameter=value,… or FILE.json5, with commas between them",
             file: "'\(text)'"
           )
         }
-        let part = Part(name, parameters: String(text[colon...].dropFirst()))
         composition = Composition(name: text, parts: [part])
       }
       guard !compositions.contains(where: { $0.name == composition.name }) else {
@@ -72,7 +69,7 @@ extension Composition {
         let fields = try Fields(element, noun: "a part", file: reading.file, known: known)
         let topology = try fields.required("topology") { element, reading throws(FileError) in
           let text = try reading.text(element, limit: 32)
-          guard Self.isName(text) else { throw reading.refuse(element, takes: "the name of a topology") }
+          guard Part.isName(text) else { throw reading.refuse(element, takes: "the name of a topology") }
           return text
         }
         parts.append(
@@ -96,8 +93,18 @@ extension Composition {
     }
     self.init(name: name, parts: parts)
   }
+}
 
-  private static func isName(_ text: String) -> Bool {
+extension Composition.Part {
+  /// Reads what ``text`` says; nil where that begins with no name.
+  init?(_ text: String) {
+    let colon = text.firstIndex(of: ":") ?? text.endIndex
+    let name = String(text[..<colon])
+    guard Self.isName(name) else { return nil }
+    self.init(name, parameters: String(text[colon...].dropFirst()))
+  }
+
+  fileprivate static func isName(_ text: String) -> Bool {
     1...32 ~= text.utf8.count
       && text.utf8.allSatisfy { 0x61...0x7A ~= $0 || 0x30...0x39 ~= $0 || $0 == 0x2D }
   }

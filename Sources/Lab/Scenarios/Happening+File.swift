@@ -5,11 +5,16 @@ extension Scenario.Happening {
   /// What can happen, with the keys that each takes beside `at`.
   private static let kinds: [(name: String, keys: [String])] = [
     ("crash", []), ("leave", ["over"]), ("arrive", ["over"]), ("partition", ["for"]), ("source", []),
-    ("tide", ["period", "for"]),
+    ("tide", ["period", "for"]), ("swap", []),
   ]
 
   /// Reads `{ at: "40 s", crash: "30 %" }` and its siblings.
-  init(_ element: Element, file: String, r: UInt64) throws(FileError) {
+  init(
+    _ element: Element,
+    file: String,
+    r: UInt64,
+    _ makeTopology: Experiment.MakeTopology?
+  ) throws(FileError) {
     let names = Self.kinds.map(\.name)
     let fields = try Fields(
       element,
@@ -53,6 +58,20 @@ extension Scenario.Happening {
           try reading.rate(element, r: r, allowsNone: true)
         }
       )
+    case "swap":
+      kind = .swap(
+        to: try fields.required(name) { element, reading throws(FileError) in
+          guard let part = Composition.Part(try reading.text(element)) else {
+            throw reading.refuse(element, takes: "a topology like \"striped:stripes=4\"")
+          }
+          do throws(ParameterError) {
+            _ = try makeTopology?(part.topology, part.parameters)
+          } catch {
+            throw reading.fail("\(error)", element)
+          }
+          return part
+        }
+      )
     default: kind = .tide(part: try part(), period: try span("period"), for: try span("for"))
     }
     self.init(at: try time("at"), kind)
@@ -61,7 +80,7 @@ extension Scenario.Happening {
   /// When it is over.
   package var end: Duration {
     switch kind {
-    case .crash, .sourceUpload: at
+    case .crash, .sourceUpload, .swap: at
     case .leave(_, let time), .arrive(_, let time), .partition(_, let time), .tide(_, _, let time): at + time
     }
   }

@@ -14,6 +14,7 @@ package enum Library {
     ("liars", PackageResources.liars_json5),
     ("diurnal", PackageResources.diurnal_json5),
     ("live-sessions", PackageResources.live_sessions_json5),
+    ("swap", PackageResources.swap_json5),
   ]
 
   package static var names: [String] { files.map(\.name) }

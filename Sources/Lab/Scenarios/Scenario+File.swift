@@ -11,8 +11,13 @@ extension Scenario {
 
   /// Reads a scenario's file, in JSON5; the scenarios that ship show what can be written.
   ///
-  /// `file` is for sentences about it, and without folder and ending the scenario's name.
-  package init(_ bytes: [UInt8], file: String) throws(FileError) {
+  /// `file` is for sentences about it, and without folder and ending the scenario's name. What it changes the topology
+  /// to is tried where it is known how topologies are made.
+  package init(
+    _ bytes: [UInt8],
+    file: String,
+    makeTopology: Experiment.MakeTopology? = nil
+  ) throws(FileError) {
     let root: Element
     do throws(SyntaxError) {
       root = try Element(bytes)
@@ -51,7 +56,7 @@ extension Scenario {
       churn: try fields.value("churn", otherwise: nil, Self.churn),
       phases: phases,
       happenings: try fields.value("events", otherwise: []) { element, reading throws(FileError) in
-        try Self.happenings(element, reading, r, end: phases.end)
+        try Self.happenings(element, reading, r, end: phases.end, makeTopology)
       }
     )
   }
@@ -289,13 +294,14 @@ extension Scenario {
     _ element: Element,
     _ reading: Reading,
     _ r: UInt64,
-    end: Duration
+    end: Duration,
+    _ makeTopology: Experiment.MakeTopology?
   ) throws(FileError) -> [Happening] {
     if case .array([]) = element.kind { return [] }
     var happenings: [Happening] = []
     var cutUntil = Duration.zero
     for element in try reading.list(element, limit: eventLimit) {
-      let happening = try Happening(element, file: reading.file, r: r)
+      let happening = try Happening(element, file: reading.file, r: r, makeTopology)
       guard happening.at < end, happening.end <= end else {
         throw reading.fail(
           "this event is not over at \(Reading.text(end)), when the last phase ends",
