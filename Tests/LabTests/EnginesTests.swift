@@ -40,4 +40,25 @@ import Testing
     let median = Double(chunks.delays.quantile(0.5) ?? 0) / Double(packets.delays.quantile(0.5) ?? 1)
     #expect(abs(median - 1) < 0.2, "seed \(seed): \(median)")
   }
+
+  /// With uploads that carry all stripes, and not much more: what is asked for in vain is what others lack.
+  @Test func `agree on a striped swarm of eight whose uplinks are narrow`() throws {
+    let file = try #require(Library.file("steady"))
+    var scenario = try Scenario(file, file: "steady")
+    scenario.count = 8
+    scenario.scale(to: 400_000)
+    scenario.groups[0].access.upload = 1_200_000
+    scenario.phases.measure = .seconds(5)
+    let plan = Plan(scenario, seed: 1)
+    let striped = Composition(name: "striped", parts: [.init("striped")])
+    var world = try ChunkWorld(plan, striped, makeTopology: makeTopology)
+    let chunks = world.run()
+    let packets = try PacketRun(plan, striped, makeTopology: makeTopology).run()
+    print("packets: \(packets.summary)")
+    print("chunks: \(chunks.summary)")
+    #expect(abs(packets.delivered - chunks.delivered) <= 0.005, "\(packets.delivered), \(chunks.delivered)")
+    let median = Double(packets.delays.quantile(0.5) ?? 0) / Double(chunks.delays.quantile(0.5) ?? 1)
+    #expect(abs(median - 1) < 0.15, "\(median)")
+    #expect(packets.copies < 1.05, "\(packets.copies)")
+  }
 }

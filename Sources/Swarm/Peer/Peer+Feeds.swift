@@ -93,13 +93,14 @@ extension Peer {
   /// A chunk was pushed: where it comes from a parent, notes how far that is.
   mutating func notePush(_ index: Int, _ chunk: UInt64) {
     let (course, stripe) = (course(of: chunk), stripe(of: chunk))
-    guard let feed = channels[index].roles[course].feed(stripe), missing(chunk)?.source != index else {
-      return
-    }
+    guard let feed = channels[index].roles[course].feed(stripe) else { return }
     let before = channels[index].roles[course].feeds[feed].next
     guard chunk >= before else { return }
-    channels[index].roles[course].feeds[feed].next = chunk + 1
     channels[index].roles[course].feeds[feed].progress = now
+    // What was asked for may overtake others. It may also have been under way by push before anybody asked: were it no
+    // sign of life, all that follows would be asked for too, and none would ever be one.
+    guard missing(chunk)?.source != index else { return }
+    channels[index].roles[course].feeds[feed].next = chunk + 1
     // What it has passed over does not come by itself any more, whenever it was to be asked for.
     let time = now + Self.reorderGrace
     for place in missing.indices.reversed() where missing[place].chunk < chunk {

@@ -237,7 +237,7 @@ extension Peer {
       if isChosen { holders.append(index) } else { strangers.append(index) }
     }
     // The upload of the source is that of all.
-    if isUnordered, entry.tries < 2, holders.contains(where: { channels[$0].hello?.depth != 0 }) {
+    if entry.tries < 2, holders.contains(where: { channels[$0].hello?.depth != 0 }) {
       holders.removeAll { channels[$0].hello?.depth == 0 }
     }
     // Anybody can come and say that it has everything: who came by itself is asked when the others have failed.
