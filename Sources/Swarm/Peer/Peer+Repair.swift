@@ -236,8 +236,10 @@ extension Peer {
       let isChosen = isUnordered ? channels[index].isLink : channels[index].isClaimed
       if isChosen { holders.append(index) } else { strangers.append(index) }
     }
-    // The upload of the source is that of all.
-    if entry.tries < 2, holders.contains(where: { channels[$0].hello?.depth != 0 }) {
+    // The upload of the source is that of all: were it asked whenever a parent is slow, one that has fallen behind would
+    // not be let catch up.
+    let hasOthers = holders.contains { channels[$0].hello?.depth != 0 }
+    if parent == nil ? hasOthers && entry.tries < 2 : now - entry.since < configuration.patience / 2 {
       holders.removeAll { channels[$0].hello?.depth == 0 }
     }
     // Anybody can come and say that it has everything: who came by itself is asked when the others have failed.
