@@ -30,6 +30,7 @@ struct LabCommandTests {
     (
       ["lab", "run", "no/such.json5", "--topology", "tree"], "no/such.json5: it cannot be read: No such file"
     ),
+    (["lab", "run", "swap", "--topology", "tree"], "which only whole peers can: add --fidelity packet"),
     (["lab", "rn"], "only 'lab run', "),
   ]) func `What it cannot mean is one sentence and exit 64`(arguments: [String], reason: String) throws {
     let result = try run(built("freshet"), arguments)
