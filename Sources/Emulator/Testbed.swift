@@ -12,6 +12,9 @@ package struct Testbed: ~Copyable {
   /// The system lets nothing out of a device before it has noticed that somebody is at it.
   private static let warmUp = Duration.milliseconds(1500)
 
+  /// Small beside the ways of scenarios, of 10 ms and more.
+  private static let tick = Duration.milliseconds(2)
+
   private let owned: Spaces
   var spaces: [NetworkSpace] { owned.spaces }
   var emulation: Emulation
@@ -43,6 +46,7 @@ package struct Testbed: ~Copyable {
       device: NetworkSpace.device
     )
     var testbed = Testbed(owned, emulation)
+    testbed.emulation.tick = Self.tick
     bePrompt()
     _ = try testbed.emulation.run(until: testbed.emulation.clock.now + Self.warmUp)
     return testbed
