@@ -87,4 +87,24 @@ import Testing
     ]
     #expect(try violation(Pull.self, plan) == nil)
   }
+
+  /// For longer than the window is: nothing that it knows of exists any more.
+  @Test func `A peer alone that was cut off for long finds its way back`() throws {
+    var plan = Plan.uniform(
+      count: 1,
+      upload: 2_600_000,
+      source: 2_600_000,
+      stream: Scenario.Stream(rate: 526_400),
+      phases: Scenario.Phases(
+        ramp: .seconds(11),
+        settle: .seconds(15),
+        measure: .seconds(2),
+        drain: .seconds(3)
+      )
+    )
+    plan.changes = [
+      Plan.Change(at: .seconds(2), .cut([1])), Plan.Change(at: .seconds(11), .heal),
+    ]
+    #expect(try violation(Chord.self, plan) == nil)
+  }
 }

@@ -25,7 +25,10 @@ extension Chord {
       return
     }
     if let sender = member(arrival.from) { members[sender].isSilent = false }
-    if isNew { expect(chunk, &context) }
+    if isNew {
+      lastNews = context.now
+      expect(chunk, &context)
+    }
     if isNew, firstChunk == nil {
       firstChunk = chunk
       planBacklog(before: chunk, &context)

@@ -7,6 +7,8 @@ extension Chord {
   private static let lookupPause = Duration.seconds(1)
   private static let askPatience = Duration.seconds(4)
   private static let lostPatience = Duration.seconds(10)
+  /// A ring on which no chunk has come for so long is not the source's.
+  private static let newsPatience = Duration.seconds(3)
   /// How often the own place is looked up again, so that rings that came apart find together.
   private static let checkInterval = Duration.seconds(10)
   private static let burdenInterval = Duration.seconds(1)
@@ -156,6 +158,7 @@ extension Chord {
       if token == Self.ownToken {
         learn(list, &context)
         isOnRing = true
+        lastNews = context.now
         settle(&context)
       } else if Int(token) < fingers.count {
         choose(finger: Int(token), list, &context)
@@ -342,7 +345,12 @@ extension Chord {
     lost.removeAll { $0.until <= context.now }
     announceReadiness(&context)
     guard role != .source else { return }
-    if members.isEmpty, asked.isEmpty { context.emit(.discover(limit: 8)) }
+    // Who hears nothing stands on a ring of its own, alone or with others that were cut off with it.
+    if isOnRing, context.now - lastNews > Self.newsPatience { isOnRing = false }
+    if !isOnRing, asked.isEmpty, members.isEmpty || context.now >= nextDiscovery {
+      nextDiscovery = context.now + Self.lookupPause
+      context.emit(.discover(limit: 8))
+    }
     lookUpOwnPlace(&context)
     guard isOnRing else { return }
     let isRestless = context.now < restlessUntil

@@ -56,6 +56,8 @@ package struct Chord: Topology {
   /// When we began, and when the first chunk came.
   var began = Duration.zero
   var firstChunk: UInt64?
+  /// When a chunk came that was new, or our place was found.
+  var lastNews = Duration.zero
   /// The epoch whose beginning waits for us.
   var awaitedEpoch: UInt32?
   /// The first chunk that is none of ours.
@@ -76,6 +78,7 @@ package struct Chord: Topology {
   var nextToken: UInt32 = 256
   var isOnRing = false
   var nextLookup = Duration.zero
+  var nextDiscovery = Duration.zero
   var nextBurden = Duration.zero
   var nextStabilise = Duration.zero
   /// Until when neighbours are compared often, because something has changed.
