@@ -5,13 +5,18 @@ import Testing
   private static let rate: UInt64 = 2_000_000
 
   /// 8 KiB chunks, ways of 10 to 60 ms, a source of four copies.
-  private static func scenario(_ groups: [Scenario.Group], churn: Churn? = nil) -> Scenario {
+  private static func scenario(
+    _ groups: [Scenario.Group],
+    chunkSize: Int = 8192,
+    count: Int = 60,
+    churn: Churn? = nil
+  ) -> Scenario {
     Scenario(
       name: "hard",
-      stream: Scenario.Stream(rate: rate, chunkSize: 8192),
+      stream: Scenario.Stream(rate: rate, chunkSize: chunkSize),
       source: Access(upload: 4 * rate),
       groups: groups,
-      count: 60,
+      count: count,
       churn: churn,
       phases: Scenario.Phases(
         ramp: .seconds(5),
@@ -55,5 +60,16 @@ import Testing
     let result = try Self.run(Self.scenario(groups, churn: churn), "striped", seed: seed)
     #expect(result.delivered >= 0.995, "seed \(seed)")
     #expect(result.copies < 1.2, "seed \(seed)")
+  }
+
+  /// Two copies with their headers would fill these uploads to the last bit.
+  @Test(arguments: ["tree", "superpeer"], [1, 2] as [UInt64])
+  func `in chains are fed where peers stay for a minute`(topology: String, seed: UInt64) throws {
+    let groups = [Scenario.Group(access: Access(upload: Self.rate * 22 / 10))]
+    let churn = Churn(life: .exponential(mean: .seconds(60)))
+    let scenario = Self.scenario(groups, chunkSize: 1316, count: 30, churn: churn)
+    let result = try Self.run(scenario, topology, seed: seed)
+    #expect(result.delivered >= 0.99, "seed \(seed)")
+    #expect(result.copies < 1.05, "seed \(seed)")
   }
 }

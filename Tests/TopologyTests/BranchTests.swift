@@ -168,6 +168,7 @@ extension [TopologyAction] {
   @Test func `one silence is no reason to leave, two are`() {
     var bench = Bench()
     bench.attach()
+    bench.now = .seconds(1)
     bench.last = 41
     #expect(bench.handle(.silence(PeerRef(1), for: .milliseconds(160))).asked.isEmpty)
     #expect(bench.handle(.silence(PeerRef(1), for: .milliseconds(230))).asked.isEmpty)
@@ -180,10 +181,80 @@ extension [TopologyAction] {
   @Test func `a silence that has ended counts no more`() {
     var bench = Bench()
     bench.attach()
+    bench.now = .seconds(1)
     for _ in 0..<5 {
       #expect(bench.handle(.silence(PeerRef(1), for: .milliseconds(160))).asked.isEmpty)
       #expect(bench.handle(.silence(PeerRef(1), for: .milliseconds(240))).asked.isEmpty)
     }
+  }
+
+  @Test func `a parent that is heard is not left for want of chunks while those further up mend it`() {
+    var bench = Bench()
+    bench.attach()
+    func silences(_ milliseconds: ClosedRange<Int64>, began: Int64) -> Bool {
+      for time in [milliseconds.lowerBound, milliseconds.upperBound] {
+        bench.now = .milliseconds(time)
+        let actions = bench.handle(.silence(PeerRef(1), for: .milliseconds(time - began)))
+        if !actions.asked.isEmpty { return true }
+      }
+      return false
+    }
+    func hear(_ standing: Standing, at milliseconds: Int64, _ sequence: UInt32) {
+      bench.now = .milliseconds(milliseconds)
+      var view = View(standing: standing, depth: 1, pulse: 1, path: [0])
+      view.sequence = sequence
+      _ = bench.handle(.message(PeerRef(1), epoch: 1, bytes: Message.view(view).encoded))
+    }
+    hear(.waiting, at: 1000, 2)
+    let leavesWaiting = silences(1300...1360, began: 600)
+    #expect(!leavesWaiting, "nothing comes to the parent either")
+    hear(.attached, at: 1400, 3)
+    let leavesMended = silences(1450...1510, began: 600)
+    #expect(!leavesMended, "the chunks are on their way")
+    hear(.attached, at: 2400, 4)
+    let leavesIdle = silences(2500...2560, began: 1450)
+    #expect(leavesIdle, "it has been attached for as long as it brings nothing")
+  }
+
+  @Test func `an upload that is full to the last bit feeds one fewer, but for orphans`() {
+    var bench = Bench(fanout: 8)
+    // Two copies, without headers and acknowledgements.
+    bench.begin(.source, upload: 2_100_000)
+    #expect(bench.handle(bench.ask(4)).accepts(4))
+    #expect(bench.handle(bench.ask(5)).refuses(5))
+    let orphan = AskNote(slots: 2, lost: Bench.contact(4).id.ring)
+    #expect(bench.handle(bench.ask(5, note: orphan)).accepts(5))
+  }
+
+  @Test func `one orphan has the place of the child that it lost at once`() {
+    var bench = Bench(fanout: 8)
+    bench.begin(.source, upload: 1_200_000)
+    #expect(bench.handle(bench.ask(4)).accepts(4))
+    #expect(bench.handle(bench.ask(5)).refuses(5))
+    let left = AskNote(slots: 2, lost: Bench.contact(4).id.ring)
+    #expect(bench.handle(bench.ask(6, note: left)).refuses(6), "it was told to go, and the other is there")
+    let orphan = AskNote(slots: 2, lost: Bench.contact(4).id.ring, isSilent: true)
+    #expect(bench.handle(bench.ask(6, note: orphan)).accepts(6))
+    #expect(bench.handle(bench.ask(7, note: orphan)).refuses(7))
+    // It is not the surplus: that is the one that may be dead.
+    bench.now = .milliseconds(100)
+    #expect(!bench.handle(.timer(1)).contains { if case .disconnect = $0 { true } else { false } })
+    // The other lives: one of them goes.
+    let report = Report(sequence: 1, standing: .attached, slots: 2, size: 1, height: 0, offers: [])
+    let actions = bench.handle(.message(PeerRef(4), epoch: 1, bytes: Message.report(report).encoded))
+    #expect(actions.contains(.disconnect(PeerRef(6), redirect: [])))
+  }
+
+  @Test func `whoever hangs below a child that is thought dead is taken even without chunks`() {
+    var bench = Bench(fanout: 8)
+    bench.attach()
+    #expect(bench.handle(bench.ask(4)).accepts(4))
+    var view = View(standing: .waiting, depth: 1, pulse: 1, path: [0])
+    view.sequence = 2
+    _ = bench.handle(.message(PeerRef(1), epoch: 1, bytes: Message.view(view).encoded))
+    #expect(bench.handle(bench.ask(5)).refuses(5))
+    let orphan = AskNote(slots: 2, lost: Bench.contact(4).id.ring)
+    #expect(bench.handle(bench.ask(6, note: orphan)).accepts(6))
   }
 
   @Test func `leaves a parent that sees it above itself`() {
@@ -227,7 +298,7 @@ extension [TopologyAction] {
 
   @Test func `a peer that speaks nothing but the RFC is a leaf within the upload`() {
     var bench = Bench(fanout: 2)
-    bench.begin(.source, upload: 2_000_000)
+    bench.begin(.source, upload: 2_400_000)
     let actions = bench.handle(bench.ask(4, isPlain: true))
     #expect(actions.accepts(4))
     #expect(!actions.contains { if case .route = $0 { true } else { false } }, "it pulls")
@@ -256,10 +327,10 @@ extension [TopologyAction] {
   @Test
   func `a full peer redirects to the shallowest free place, and to nobody who is not attached`() {
     var bench = Bench(fanout: 2)
-    bench.begin(.source, upload: 2_000_000)
+    bench.begin(.source, upload: 2_400_000)
     #expect(bench.handle(bench.ask(4)).accepts(4))
     #expect(bench.handle(bench.ask(5)).accepts(5))
-    let deep = Offer(kind: .free, depth: 3, lag: 30, slots: 1, contact: Bench.contact(40))
+    let deep = Offer(kind: .free, depth: 2, lag: 30, slots: 1, contact: Bench.contact(40))
     let near = Offer(kind: .free, depth: 1, lag: 90, slots: 1, contact: Bench.contact(50))
     func report(_ offers: [Offer], _ standing: Standing = .attached) -> [UInt8] {
       Message.report(
@@ -270,11 +341,11 @@ extension [TopologyAction] {
     _ = bench.handle(.message(PeerRef(5), epoch: 1, bytes: report([near])))
     let first = bench.handle(bench.ask(6)).redirect(of: 6)
     #expect(first?.prefix(2) == [PeerRef(50), PeerRef(40)])
-    // The one place there is taken now, as far as is known here.
+    // The one place there is taken now, as far as is known here; there is room below it, but no higher than elsewhere.
     #expect(bench.handle(bench.ask(7)).redirect(of: 7)?.first == PeerRef(40))
 
     var other = Bench(fanout: 2)
-    other.begin(.source, upload: 2_000_000)
+    other.begin(.source, upload: 2_400_000)
     _ = other.handle(other.ask(4))
     _ = other.handle(other.ask(5))
     _ = other.handle(.message(PeerRef(5), epoch: 1, bytes: report([near], .searching)))
@@ -425,7 +496,7 @@ extension [TopologyAction] {
     _ = bench.handle(bench.ask(4))
     _ = bench.handle(bench.ask(5, note: AskNote(slots: 0)))
     _ = bench.handle(bench.ask(6))
-    let actions = bench.handle(.capacity(Capacity(upload: 2_000_000)))
+    let actions = bench.handle(.capacity(Capacity(upload: 2_400_000)))
     let gone = actions.compactMap { if case .disconnect(let peer, _) = $0 { peer } else { nil } }
     #expect(gone == [PeerRef(5)])
   }

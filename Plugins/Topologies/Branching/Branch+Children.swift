@@ -128,7 +128,9 @@ extension Branch {
       if note?.lost != nil { isOrphan = true }
       suspect(dead, &context)
     }
-    if children.count < slots(context) || (isOrphan && children.count < slotsForRepair(context)) {
+    // One that has fallen silent leaves its slot to an orphan at once: where it lives, one of the two soon goes elsewhere.
+    let living = children.count { note?.isSilent != true || $0.suspicion == nil }
+    if children.count < slots(context) || (isOrphan && living < slotsForRepair(context)) {
       accept(ask, stripes, brought, &context)
     } else if let weakest = weakest(below: brought, context.now) {
       replace(weakest, with: ask, stripes, brought, &context)
@@ -142,14 +144,15 @@ extension Branch {
     guard let note, let capacity = ask.hello?.capacity, capacity.isReachable, capacity.upload > 0 else {
       return 0
     }
-    let carried = context.stream.rate == 0 ? Int(note.slots) : context.stream.copies(in: capacity.upload)
+    let carried = context.stream.rate == 0 ? Int(note.slots) : context.stream.wholeCopies(in: capacity.upload)
     let slots = min(Int(note.slots), carried)
     return shape.trial == nil || isCore(slots, for: capacity.uptime) ? slots : 0
   }
 
-  /// Whether it can answer for chunks: it is attached and stays where it is, or the asker comes behind it in the row of
-  /// those that lost the same parent.
+  /// Whether it can answer for chunks: it is attached and stays where it is, or the asker hangs below it already, by a
+  /// child that is thought dead, or comes behind it in the row of those that lost the same parent.
   private func isTaking(_ note: AskNote?) -> Bool {
+    if let lost = note?.lost, children.contains(where: { $0.ring == lost }) { return true }
     guard let search else { return standing == .attached }
     guard parent == nil, let note, let lost = search.lost else { return false }
     return note.lost == lost.ring && lost.rank < note.rank
@@ -245,7 +248,7 @@ extension Branch {
       peers.append(context.peer(for: offer.contact))
       if peers.count == 1 {
         children[place.child].assigned += 1
-        children[place.child].offers[place.offer].slots -= 1
+        children[place.child].offers[place.offer].assigned += 1
       }
     }
     // Then down the smallest branches, whatever they last said.
@@ -270,17 +273,20 @@ extension Branch {
     for slots: Int,
     _ context: TopologyContext,
     except ask: Inbound,
-    _ chosen: [PeerRef]
+    _ chosen: [PeerRef],
+    isTaken: Bool = false
   ) -> (child: Int, offer: Int)? {
-    var best: (child: Int, offer: Int, depth: UInt16, load: (Int, Int))?
+    var best: (child: Int, offer: Int, depth: Int, load: (Int, Int))?
     for index in children.indices where children[index].suspicion == nil {
       for (number, offer) in children[index].offers.enumerated()
       where offer.slots > 0 && Self.suits(offer, slots) && offer.contact.id != ask.hello?.id
         && !chosen.contains(context.peer(for: offer.contact))
       {
         let load = load(index)
-        if let best, (best.depth, best.load.0, best.load.1) <= (offer.depth, load.0, load.1) { continue }
-        best = (index, number, offer.depth, load)
+        // Where the slots are given away, there is room below those who have got them.
+        let depth = Int(offer.depth) + Int(offer.assigned / offer.slots)
+        if let best, (best.depth, best.load.0, best.load.1) <= (depth, load.0, load.1) { continue }
+        best = (index, number, depth, load)
       }
     }
     return best.map { ($0.child, $0.offer) }
@@ -377,7 +383,10 @@ extension Branch {
     // Only a report shows that it is still a child: a peer that has left says other things.
     children[index].lastHeard = context.now
     children[index].reportSequence = report.sequence
+    let wasSuspected = children[index].suspicion != nil
     if children[index].take(report) { news(&context) }
+    // Somebody may have its slot by now.
+    if wasSuspected { shedSurplus(&context) }
   }
 
   // MARK: Too many children, or too few
@@ -385,8 +394,11 @@ extension Branch {
   /// Takes leave of children that the upload no longer carries: those that only watch first, then the newest.
   mutating func shedSurplus(_ context: inout TopologyContext) {
     let most = greatestFanOut(context)
-    while children.count > most, let last = children.indices.last {
-      let index = children.lastIndex { !$0.relays } ?? last
+    while children.count(where: { $0.suspicion == nil }) > most {
+      guard
+        let index = children.lastIndex(where: { !$0.relays && $0.suspicion == nil })
+          ?? children.lastIndex(where: { $0.suspicion == nil })
+      else { return }
       let child = children.remove(at: index)
       let targets = places(context, except: child).map { context.peer(for: $0) }
       context.emit(.disconnect(child.peer, redirect: targets))
@@ -398,7 +410,7 @@ extension Branch {
   /// Free places below other children.
   func places(_ context: TopologyContext, except child: Child) -> [Contact] {
     let offers = children.filter { $0.peer != child.peer && $0.suspicion == nil }.flatMap(\.offers)
-      .filter { $0.kind == .free && $0.slots > 0 && $0.contact.id != child.contact?.id }
+      .filter { $0.kind == .free && $0.free > 0 && $0.contact.id != child.contact?.id }
     // A stable order: by depth, then as they were told.
     let sorted = offers.enumerated().sorted { ($0.element.depth, $0.offset) < ($1.element.depth, $1.offset) }
     return Array(sorted.map(\.element.contact).prefix(Message.targetLimit))

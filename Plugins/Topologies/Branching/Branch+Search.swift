@@ -112,6 +112,7 @@ extension Branch {
       slots: UInt8(clamping: mayBeCore ? min(shape.fanout, copies(context)) : slots(context)),
       lost: search?.lost?.ring,
       rank: search?.lost?.rank ?? View.unranked,
+      isSilent: search?.lost?.isSilent == true,
       silent: search?.silent ?? [],
       children: children.compactMap(\.ring)
     )
@@ -230,6 +231,8 @@ extension Branch {
       isPlain: link.hello == nil,
       depth: view?.depth ?? min(max(link.hello?.depth ?? 0, 0), View.depthLimit),
       standing: view?.standing ?? .attached,
+      heard: context.now,
+      attachedSince: context.now,
       path: view?.path ?? []
     )
     search = nil
@@ -273,29 +276,39 @@ extension Branch {
 
   mutating func silence(_ peer: PeerRef, _ duration: Duration, _ context: inout TopologyContext) {
     guard var silent = parent, silent.peer == peer else { return }
+    // One that is heard brings nothing because nothing comes to it: that is for those further up to mend.
+    let isHeard = context.now - silent.heard < duration
+    guard !isHeard || silent.standing == .attached && context.now - silent.attachedSince >= duration else {
+      return
+    }
     // A shorter silence than the last one is a new one.
     silent.silences = duration < silent.lastSilence ? 1 : silent.silences + 1
     silent.lastSilence = duration
     parent = silent
     guard silent.silences >= 2, duration >= Self.silenceLimit else { return }
-    abandonParent(isDead: true, &context)
+    abandonParent(isDead: true, isSilent: !isHeard, &context)
   }
 
   /// Leaves the parent and looks for another one.
-  mutating func abandonParent(isDead: Bool, _ context: inout TopologyContext) {
+  mutating func abandonParent(isDead: Bool, isSilent: Bool = false, _ context: inout TopologyContext) {
     guard let parent else { return }
     context.emit(.disconnect(parent.peer, redirect: []))
     guests.removeAll { $0 == parent.peer }
-    lose(redirect: [], isDead: isDead, &context)
+    lose(redirect: [], isDead: isDead, isSilent: isSilent, &context)
   }
 
   /// The parent is gone: makes the plan whom to ask, and asks.
-  mutating func lose(redirect: [Candidate], isDead: Bool, _ context: inout TopologyContext) {
+  mutating func lose(
+    redirect: [Candidate],
+    isDead: Bool,
+    isSilent: Bool,
+    _ context: inout TopologyContext
+  ) {
     guard let gone = parent else { return }
     parent = nil
     var plan = redirect.prefix(TopologyContext.redirectLimit).map(\.peer)
     if let ring = gone.ring {
-      lost = Lost(ring: ring, rank: gone.rank, at: context.now)
+      lost = Lost(ring: ring, rank: gone.rank, isSilent: isSilent, at: context.now)
       if isDead {
         // Two siblings that are dead too must not keep an orphan for long.
         for sibling in gone.siblings.prefix(min(Int(gone.rank), 2)) {
@@ -330,6 +343,8 @@ extension Branch {
 
   mutating func viewed(_ view: View, _ context: inout TopologyContext) {
     guard var above = parent else { return }
+    above.heard = context.now
+    parent = above
     if let last = above.viewSequence, Int32(truncatingIfNeeded: view.sequence &- last) <= 0 { return }
     let mine = context.me.id.ring
     guard !view.path.contains(mine), above.ring != mine, view.depth < View.depthLimit else {
@@ -342,6 +357,7 @@ extension Branch {
     above.viewSequence = view.sequence
     above.depth = view.depth
     above.path = view.path
+    if view.standing == .attached, above.standing != .attached { above.attachedSince = context.now }
     above.standing = view.standing
     above.rank = view.rank
     above.siblings = view.siblings.filter { $0.id.ring != mine }

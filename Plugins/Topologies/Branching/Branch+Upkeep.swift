@@ -103,7 +103,7 @@ extension Branch {
     var best: (lag: UInt16, contact: Contact)?
     if children.count < slots(context) { best = (lag(of: children.count, context), context.me) }
     for (index, child) in children.enumerated() where child.suspicion == nil {
-      for offer in child.offers where offer.kind == .free && offer.slots > 0 {
+      for offer in child.offers where offer.kind == .free && offer.free > 0 {
         let lag = offer.lag.addingClamped(lag(of: index, context))
         if lag < best?.lag ?? .max { best = (lag, offer.contact) }
       }
@@ -340,7 +340,9 @@ extension Branch {
     }
     for (index, child) in children.enumerated() where child.suspicion == nil {
       let way = lag(of: index, context)
-      for var offer in child.offers where offer.depth < .max && offer.slots > 0 {
+      for var offer in child.offers where offer.depth < .max && offer.free > 0 {
+        offer.slots = offer.free
+        offer.assigned = 0
         offer.depth += 1
         offer.lag = offer.lag.addingClamped(way)
         // Of one depth in the order in which they were told.

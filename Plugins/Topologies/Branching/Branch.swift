@@ -166,12 +166,15 @@ package struct Branch {
     return path
   }
 
-  /// How many copies of the stream the upload carries.
+  /// How many copies of the stream the upload carries for good, beside all else.
   func copies(_ context: TopologyContext) -> Int {
+    copies(context) { context.stream.wholeCopies(in: $0) }
+  }
+
+  private func copies(_ context: TopologyContext, in upload: (UInt64) -> Int) -> Int {
     guard role != .leaf, role == .source || capacity.isReachable, capacity.upload > 0 else { return 0 }
-    let stream = context.stream
-    guard stream.rate > 0 else { return min(shape.fanout + 1, allowance) }
-    return min(stream.copies(in: capacity.upload), allowance)
+    guard context.stream.rate > 0 else { return min(shape.fanout + 1, allowance) }
+    return min(upload(capacity.upload), allowance)
   }
 
   /// How many children it takes in calm times.
@@ -186,8 +189,10 @@ package struct Branch {
     penalty == 0 && isCore(context) ? greatestFanOut(context) : slots(context)
   }
 
-  /// How many children it never exceeds.
-  func greatestFanOut(_ context: TopologyContext) -> Int { min(shape.fanout + 1, copies(context)) }
+  /// How many children it never exceeds: for a while the upload may be full.
+  func greatestFanOut(_ context: TopologyContext) -> Int {
+    min(shape.fanout + 1, copies(context) { context.stream.copies(in: $0) })
+  }
 
   /// How many children it has.
   package var load: Int { children.count }
@@ -300,7 +305,9 @@ package struct Branch {
       childrenChanged = context.now
       news(&context)
     }
-    if parent?.peer == peer { lose(redirect: redirect, isDead: reason != .lied, &context) }
+    if parent?.peer == peer {
+      lose(redirect: redirect, isDead: reason != .lied, isSilent: reason == .silent, &context)
+    }
   }
 
   private mutating func received(
@@ -359,6 +366,9 @@ struct Parent {
   var isPlain: Bool
   var depth: Int
   var standing: Standing
+  /// When it was last heard, and since when it has been attached.
+  var heard: Duration
+  var attachedSince: Duration
   /// The rings of its ancestors, its parent first.
   var path: [UInt64]
   /// Our place among its children.
@@ -379,6 +389,7 @@ struct Parent {
 struct Lost {
   var ring: UInt64
   var rank: UInt8
+  var isSilent: Bool
   var at: Duration
 }
 

@@ -88,6 +88,10 @@ package struct Offer: Hashable, Sendable {
   /// How long a chunk takes to a peer that is placed there, from when the one that tells of it has it; milliseconds.
   package var lag: UInt16
   package var slots: UInt16
+  /// How many peers were sent there since it was told of; not sent on.
+  package var assigned: UInt16 = 0
+  /// How many of its slots nobody was sent to.
+  var free: UInt16 { slots - min(assigned, slots) }
   /// How many children the one can take that would give way.
   package var weakest: UInt8
   package var contact: Contact
@@ -253,6 +257,8 @@ package struct AskNote: Hashable, Sendable {
   package var lost: UInt64?
   /// Its rank among the children of the lost parent.
   package var rank: UInt8 = View.unranked
+  /// Whether the lost parent has fallen silent, rather than said goodbye.
+  package var isSilent = false
   /// Those that it asked before and that did not answer.
   package var silent: [UInt64] = []
   /// Its children: who has one of them above must not take the asker.
@@ -262,19 +268,21 @@ package struct AskNote: Hashable, Sendable {
     slots: UInt8,
     lost: UInt64? = nil,
     rank: UInt8 = View.unranked,
+    isSilent: Bool = false,
     silent: [UInt64] = [],
     children: [UInt64] = []
   ) {
     self.slots = slots
     self.lost = lost
     self.rank = rank
+    self.isSilent = isSilent
     self.silent = silent
     self.children = children
   }
 
   package var encoded: [UInt8] {
     var writer = Writer()
-    writer.write(UInt8(lost == nil ? 0 : 1))
+    writer.write(UInt8(lost == nil ? 0 : isSilent ? 3 : 1))
     writer.write(slots)
     writer.write(lost ?? 0)
     writer.write(rank)
@@ -295,6 +303,7 @@ package struct AskNote: Hashable, Sendable {
       slots: slots,
       lost: flags & 1 == 0 ? nil : lost,
       rank: rank,
+      isSilent: flags & 2 != 0,
       silent: silent,
       children: children
     )
