@@ -30,6 +30,9 @@ public struct Endpoint {
   /// Asked here, the peer is not copied, and nothing changes.
   public mutating func nextTimeout(_ index: Int) -> Duration? { peers[index].soonest() }
 
+  /// Whether a peer has something to hand over; nothing changes here either.
+  public mutating func hasOutput(_ index: Int) -> Bool { !peers[index].outbox.packets.isEmpty }
+
   private static func channel(_ datagram: Span<UInt8>) -> UInt32? {
     var reader = ByteReader(datagram)
     return try? reader.read()

@@ -17,7 +17,7 @@ import Testing
   @Test(arguments: 1...8 as ClosedRange<UInt64>)
   func `comes in the order of time and, at one time, of scheduling`(seed: UInt64) {
     var random = SplitMix64(seed: seed)
-    var queue = CalendarQueue()
+    var queue = CalendarQueue<ChunkEvent>()
     var expected: [(time: Int64, number: UInt32)] = []
     var scheduled: UInt32 = 0
     var taken: [(time: Int64, number: UInt32)] = []

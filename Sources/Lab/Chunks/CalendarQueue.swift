@@ -1,35 +1,43 @@
+/// What can be put in order by when it happens.
+protocol TimedEvent: Comparable {
+  /// Nanoseconds since the beginning.
+  var time: Int64 { get }
+  /// Gives the event its place among those of one time.
+  mutating func number(_ number: UInt64)
+}
+
 /// What is going to happen, in the order of time and, at one time, of scheduling.
 ///
 /// A calendar queue (Brown, 1988) with two wheels: the steps of the present era, and the eras to come. What belongs to
 /// one of them lies side by side and is put in order when its time comes, so that neither many events nor those far
 /// ahead are slow to reach.
-struct CalendarQueue {
+struct CalendarQueue<Event: TimedEvent> {
   /// Steps of 1.05 ms, and 256 of them to an era.
-  private static let stepShift: Int64 = 20
-  private static let eraShift: Int64 = 28
-  private static let stepCount = 1 << Int(eraShift - stepShift)
+  private static var stepShift: Int64 { 20 }
+  private static var eraShift: Int64 { 28 }
+  private static var stepCount: Int { 1 << Int(eraShift - stepShift) }
   /// A step is put in order by places of 1.02 µs first.
-  private static let placeShift: Int64 = 10
-  private static let placeCount = 1 << Int(stepShift - placeShift)
+  private static var placeShift: Int64 { 10 }
+  private static var placeCount: Int { 1 << Int(stepShift - placeShift) }
   /// Up to so many events are put in order one by one.
-  private static let few = 32
+  private static var few: Int { 32 }
 
   private(set) var count = 0
   private(set) var scheduled: UInt64 = 0
   /// The events of each step of the present era behind the present one, and of each era behind the present one.
-  private var steps = [[ChunkEvent]](repeating: [], count: stepCount)
-  private var eras: [[ChunkEvent]] = []
+  private var steps = [[Event]](repeating: [], count: stepCount)
+  private var eras: [[Event]] = []
   /// The step whose events are in ``present``, counted from the beginning of time.
   private var step: Int64 = 0
   /// The last comes first.
-  private var present: [ChunkEvent] = []
+  private var present: [Event] = []
   /// Those that were scheduled when their step had come.
-  private var late = Heap<ChunkEvent>()
-  private var unordered: [ChunkEvent] = []
+  private var late = Heap<Event>()
+  private var unordered: [Event] = []
   private var ends = [Int](repeating: 0, count: placeCount)
 
   /// Schedules an event, not before the present time.
-  mutating func schedule(_ event: ChunkEvent) {
+  mutating func schedule(_ event: Event) {
     count += 1
     scheduled += 1
     var event = event
@@ -47,7 +55,7 @@ struct CalendarQueue {
   }
 
   /// Takes the next event that is not later than `end`.
-  mutating func next(until end: Int64) -> ChunkEvent? {
+  mutating func next(until end: Int64) -> Event? {
     while present.isEmpty, late.first == nil {
       guard count > 0, (step + 1) << Self.stepShift <= end else { return nil }
       advance()
@@ -63,10 +71,16 @@ struct CalendarQueue {
     return event
   }
 
-  /// The peer of the event that comes after so many others, of those that belong to the present step.
-  func peer(after others: Int) -> Int? {
+  /// The next event of the present step, if there is one.
+  var first: Event? {
+    guard let event = late.first else { return present.last }
+    return present.last.map { min($0, event) } ?? event
+  }
+
+  /// The event that comes after so many others, of those that belonged to the present step when it came.
+  func event(after others: Int) -> Event? {
     let place = present.count - 1 - others
-    return place >= 0 ? Int(present[place].to) : nil
+    return place >= 0 ? present[place] : nil
   }
 
   private mutating func advance() {
@@ -86,7 +100,7 @@ struct CalendarQueue {
     eras[era] = []
   }
 
-  private static func place(_ event: ChunkEvent) -> Int {
+  private static func place(_ event: Event) -> Int {
     placeCount - 1 - Int(event.time >> placeShift) & (placeCount - 1)
   }
 

@@ -1,5 +1,5 @@
 /// Something that happens at a time, in thirty-two bytes without references.
-struct ChunkEvent: Comparable {
+struct ChunkEvent: TimedEvent {
   enum Kind: UInt8 {
     // At one peer, `to`.
     /// A chunk, `first`, is here from `from`; `second` is its place among the extras, 0 for none.
@@ -52,7 +52,6 @@ struct ChunkEvent: Comparable {
 
   var kind: Kind { Kind(rawValue: UInt8(truncatingIfNeeded: order)) ?? .finish }
 
-  /// Gives the event its place among those of one time.
   mutating func number(_ number: UInt64) { order = order & 0xFF | number << 8 }
 
   static func < (left: ChunkEvent, right: ChunkEvent) -> Bool {

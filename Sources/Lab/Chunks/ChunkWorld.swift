@@ -80,7 +80,7 @@ package struct ChunkWorld {
   package internal(set) var now: Int64 = 0
   /// How many events there were at the present instant.
   private var instant = 0
-  var events = CalendarQueue()
+  var events = CalendarQueue<ChunkEvent>()
   var peers: [ChunkPeer]
   /// Beside each peer.
   var topologies: [(any Topology)?]
@@ -222,12 +222,12 @@ package struct ChunkWorld {
   private mutating func foresee() {
     var sum: UInt64 = 0
     for place in Self.foresight..<Self.foresight * 2 {
-      guard let index = events.peer(after: place) else { break }
+      guard let index = events.event(after: place).map({ Int($0.to) }) else { break }
       sum &+= peers[index].trace &+ UInt64(truncatingIfNeeded: peers[index].lastArrival)
       sum &+= UInt64(truncatingIfNeeded: peers[index].nextRepair) &+ UInt64(view.newest(index))
     }
     for place in 0..<Self.foresight {
-      guard let index = events.peer(after: place) else { break }
+      guard let index = events.event(after: place).map({ Int($0.to) }) else { break }
       sum &+= UInt64(peers[index].linkPeers.first ?? 0) &+ UInt64(peers[index].routes.first?.from ?? 0)
       for link in peers[index].links.indices.prefix(Self.foreseenLinks) {
         sum &+= UInt64(peers[index].links[link].peer)

@@ -31,26 +31,29 @@ package final class Host: Participant {
   package var onReading: ((Output.Reading) -> Void)?
   /// Whether discovery answers with the bootstrap addresses.
   package var answersDiscovery = true
-  /// The datagram under way; kept for its storage.
-  private var datagram: [UInt8] = []
+  private let buffer: DatagramBuffer
+  /// What was read in this turn; kept for its storage.
+  private var readings: [Output.Reading] = []
   private let identitySeed: UInt64
   private var makesTopology: (String, String) throws(ParameterError) -> any Topology
   private var clockOffset: Duration
 
   /// A host at 10.0.x.y, port 7574: `number` gives the address and, with the seed, identity and randomness.
   ///
-  /// Its clock shows `clockOffset` since the Unix epoch at the world's time zero.
+  /// Its clock shows `clockOffset` since the Unix epoch at the world's time zero. The hosts of a world may share a buffer.
   package init(
     _ name: String,
     number: UInt32,
     seed: UInt64,
     clockOffset: Duration = .seconds(1_800_000_000),
+    buffer: DatagramBuffer = DatagramBuffer(),
     makeTopology: @escaping (_ name: String, _ parameters: String) throws(ParameterError) -> any Topology
   ) {
     self.name = name
     address = Address(ipv4: 0x0A00_0000 + number, port: 7574)
     identitySeed = seed &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(number)
     self.clockOffset = clockOffset
+    self.buffer = buffer
     makesTopology = makeTopology
   }
 
@@ -180,7 +183,6 @@ package final class Host: Participant {
 
   private func read(_ index: Int, _ now: Duration) {
     let broadcast = seats[index].broadcast
-    var readings: [Output.Reading] = []
     endpoint.peers[index].read(now: now) { chunk, payload, _, isEntry, skipped in
       let made = broadcast[chunk]
       readings.append(
@@ -194,19 +196,21 @@ package final class Host: Participant {
         )
       )
     }
+    guard !readings.isEmpty else { return }
     for var reading in readings {
       reading.arrival = endpoint.peers[index].arrival(of: reading.chunk)
       if let onReading { onReading(reading) } else { seats[index].output.append(reading) }
     }
+    readings.removeAll(keepingCapacity: true)
   }
 
   private func flush(_ now: Duration, _ send: (_ datagram: [UInt8], _ to: Address) -> Void) {
-    for index in endpoint.peers.indices where endpoint.peers[index].hasOutput {
+    for index in endpoint.peers.indices where endpoint.hasOutput(index) {
       guard let rewrite else {
-        endpoint.peers[index].flush(into: &datagram, send)
+        endpoint.peers[index].flush(into: &buffer.bytes, send)
         continue
       }
-      endpoint.peers[index].flush(into: &datagram) { bytes, to in
+      endpoint.peers[index].flush(into: &buffer.bytes) { bytes, to in
         for changed in rewrite(bytes, to, now) { send(changed, to) }
       }
     }

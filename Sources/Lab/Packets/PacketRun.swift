@@ -29,9 +29,13 @@ package final class PacketRun {
   /// Room for all chunks of the run, so that none is overwritten that somebody still holds.
   private let chunks: SharedChunks
   private let world: World
+  private let buffer = DatagramBuffer()
   /// The peers that are there, by their numbers in the plan.
   private var hosts: [Host?]
   private var uploads: [UInt64]
+  /// How long a datagram may wait for the upload of each peer.
+  private let queues: [Duration]
+  private let geography: Geography
   private var weather: Weather
   private var deliveries: DeliveryCount
   /// For each peer behind a NAT: whom it has sent something to.
@@ -82,6 +86,8 @@ package final class PacketRun {
     opened = plan.peers.map { $0.access.nat == .restricted ? [] : nil }
     // Who is slow sends a tenth of what it claims.
     uploads = plan.peers.map { $0.behaviour == .slow ? max(1, $0.access.upload / 10) : $0.access.upload }
+    queues = plan.peers.map(\.access.queue)
+    geography = Geography(plan)
     weather = plan.scenario.weather
     var random = RandomSource(seed: plan.seed ^ 0x7061_636B_6574)
     partOf = plan.peers.indices.map { peer in
@@ -136,9 +142,9 @@ package final class PacketRun {
   private func prepareWorld() {
     world.path = { [unowned self] from, to in
       let (sender, receiver) = (Self.peer(from), Self.peer(to))
-      if let opened = opened[receiver], !opened.contains(from) { return .cut }
+      if opened[receiver]?.contains(from) == false { return .cut }
       return Path(
-        delay: .nanoseconds(plan.latency(sender, receiver)),
+        delay: .nanoseconds(geography.latency(sender, receiver)),
         jitter: weather.jitter,
         loss: weather.loss,
         burst: weather.burst
@@ -148,7 +154,7 @@ package final class PacketRun {
       let sender = Self.peer(from)
       let rate = uploads[sender]
       guard rate > 0 else { return nil }
-      return Path(delay: .zero, rate: rate, queue: plan.peers[sender].access.queue)
+      return Path(delay: .zero, rate: rate, queue: queues[sender])
     }
     world.observer = { [unowned self] datagram, from, to, _ in
       let sender = Self.peer(from)
@@ -196,7 +202,7 @@ package final class PacketRun {
     let planned = plan.peers[index]
     let part = parts[partOf[index]]
     let isOfFirstPart = partOf[index] == 0
-    let host = Host("peer \(index)", number: Self.number(index), seed: plan.seed) {
+    let host = Host("peer \(index)", number: Self.number(index), seed: plan.seed, buffer: buffer) {
       [makeTopology] name, parameters throws(ParameterError) in
       // Who has another plugin runs that, whatever the source announces.
       try isOfFirstPart

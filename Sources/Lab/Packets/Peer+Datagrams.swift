@@ -2,6 +2,13 @@ import PluginKit
 import Swarm
 import Wire
 
+/// Where a datagram is put together before it goes out.
+package final class DatagramBuffer {
+  var bytes: [UInt8] = []
+
+  package init() {}
+}
+
 extension Peer {
   /// Hands over what is to be sent, each head with its body as one datagram, which is built in `datagram`.
   mutating func flush(

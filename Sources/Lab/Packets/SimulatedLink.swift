@@ -118,10 +118,7 @@ package struct SimulatedLink: Sendable {
 
 extension Duration {
   /// Whole nanoseconds, for times that a simulation reaches.
-  package var nanoseconds: Int64 {
-    let (seconds, attoseconds) = components
-    return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
-  }
+  package var nanoseconds: Int64 { Int64(truncatingIfNeeded: attoseconds / 1_000_000_000) }
 
   /// Milliseconds, to be printed.
   package var milliseconds: Double { Double(nanoseconds / 1000) / 1000 }

@@ -22,11 +22,52 @@ package final class World {
     var from: Address
   }
 
-  private enum Event {
-    case arrival(to: Int, slot: Int)
-    /// Valid while the participant's wake time is the event's.
-    case wake(Int)
-    case action(Int)
+  /// Something that happens at a time, in twenty-four bytes without references.
+  private struct Event: TimedEvent {
+    enum Kind: UInt8 {
+      /// The datagram in a slot arrives at a place.
+      case arrival
+      /// A place wants its turn; valid while its wake time is the event's.
+      case wake
+      /// The action of this number.
+      case action
+    }
+
+    let time: Int64
+    /// The order among events of one time, and the kind in the lowest byte.
+    private var order: UInt64
+    private let place: UInt32
+    private let item: UInt32
+
+    init(_ kind: Kind, at time: Duration, place: Int = 0, item: Int = 0) {
+      self.time = time.nanoseconds
+      order = UInt64(kind.rawValue)
+      self.place = UInt32(place)
+      self.item = UInt32(item)
+    }
+
+    var kind: Kind { Kind(rawValue: UInt8(truncatingIfNeeded: order)) ?? .action }
+    var to: Int { Int(place) }
+    var number: Int { Int(item) }
+
+    mutating func number(_ number: UInt64) { order = order & 0xFF | number << 8 }
+
+    static func < (left: Event, right: Event) -> Bool {
+      left.time != right.time ? left.time < right.time : left.order < right.order
+    }
+  }
+
+  /// The way from one site to another.
+  private struct Way {
+    let to: Int
+    /// What the trace knows it by.
+    let number: UInt64
+    var link: SimulatedLink
+  }
+
+  private struct Ends: Hashable {
+    let from: Int
+    let to: Address
   }
 
   /// Somebody who is on the network, or was.
@@ -56,7 +97,7 @@ package final class World {
   package var observer: ((_ datagram: [UInt8], _ from: Address, _ to: Address, _ now: Duration) -> Void)?
 
   private let seed: UInt64
-  private var events = EventQueue<Event>()
+  private var events = CalendarQueue<Event>()
   private var places: [Place] = []
   /// By address.
   private var sites: [Address: Int] = [:]
@@ -67,9 +108,9 @@ package final class World {
   private var freeSlots: [Int] = []
   private var actions: [Int: (World) -> Void] = [:]
   private var planned = 0
-  private var links: [SimulatedLink] = []
-  /// By the sites of sender and receiver: which of the links is theirs.
-  private var linkOf: [UInt64: Int] = [:]
+  private var ways: [Way] = []
+  /// Which of the ways is that between two sites.
+  private var wayOf: [Ends: Int] = [:]
   private var islands: [Address: Int] = [:]
 
   package init(
@@ -117,7 +158,7 @@ package final class World {
   package func at(_ time: Duration, _ action: @escaping (World) -> Void) {
     planned += 1
     actions[planned] = action
-    events.schedule(.action(planned), at: max(time, now))
+    events.schedule(Event(.action, at: max(time, now), item: planned))
   }
 
   /// Lets a participant do what somebody outside told it.
@@ -136,30 +177,29 @@ package final class World {
   /// The condition is looked at after every turn.
   package func run(until end: Duration, or condition: () -> Bool) -> Bool {
     if condition() { return true }
-    while let time = events.nextTime, time <= end {
-      step()
+    while let event = events.next(until: end.nanoseconds) {
+      step(event)
       if condition() { return true }
     }
     now = max(now, end)
     return false
   }
 
-  private func step() {
-    guard let (event, time) = events.popFirst() else { return }
-    now = time
-    switch event {
-    case .action(let number):
-      actions.removeValue(forKey: number)?(self)
-    case .wake(let place):
-      guard places[place].wake == time else { return }
-      run(place)
-    case .arrival(let place, let slot):
-      deliver(slot, to: place)
-      while events.nextTime == time, case .arrival(place, let slot)? = events.next {
-        _ = events.popFirst()
-        deliver(slot, to: place)
+  private func step(_ event: Event) {
+    now = .nanoseconds(event.time)
+    switch event.kind {
+    case .action:
+      actions.removeValue(forKey: event.number)?(self)
+    case .wake:
+      guard places[event.to].wake == now else { return }
+      run(event.to)
+    case .arrival:
+      deliver(event.number, to: event.to)
+      while let next = events.first, next.time == event.time, next.kind == .arrival, next.to == event.to {
+        _ = events.next(until: event.time)
+        deliver(next.number, to: event.to)
       }
-      run(place)
+      run(event.to)
     }
   }
 
@@ -187,17 +227,17 @@ package final class World {
     wake = whole < wake ? whole + .nanoseconds(1) : whole
     guard places[place].wake != wake else { return }
     places[place].wake = wake
-    events.schedule(.wake(place), at: wake)
+    events.schedule(Event(.wake, at: wake, place: place))
   }
 
   private func transmit(_ bytes: [UInt8], from place: Int, to: Address) {
-    let from = places[place].address
+    let (from, site) = (places[place].address, places[place].site)
+    let way = way(from: site, at: from, to: to)
     sent += 1
-    record(bytes, from: from, to: to)
+    record(bytes, way: way.map { ways[$0].number } ?? mix(0, from, to))
     observer?(bytes, from, to, now)
     if !islands.isEmpty, let here = islands[from], let there = islands[to], here != there { return }
-    guard let far = sites[to], let receiver = present[far] else { return }
-    let site = places[place].site
+    guard let way, let receiver = present[ways[way].to] else { return }
     var departure = now
     if let shared = uplink(from) {
       if uplinks[site] == nil { uplinks[site] = SimulatedLink(shared, seed: mix(seed, from, from)) }
@@ -205,19 +245,22 @@ package final class World {
       guard let left = uplinks[site]?.send(byteCount: bytes.count, now: now).first else { return }
       departure = left
     }
-    let index = link(from: site, to: far) { mix(seed, from, to) }
-    links[index].path = path(from, to)
-    let (first, second) = links[index].send(byteCount: bytes.count, now: departure)
+    ways[way].link.path = path(from, to)
+    let (first, second) = ways[way].link.send(byteCount: bytes.count, now: departure)
     if let first { post(bytes, from: from, to: receiver, at: first) }
     if let second { post(bytes, from: from, to: receiver, at: second) }
   }
 
-  private func link(from: Int, to: Int, seed: () -> UInt64) -> Int {
-    let pair = UInt64(from) << 32 | UInt64(to)
-    if let known = linkOf[pair] { return known }
-    linkOf[pair] = links.count
-    links.append(SimulatedLink(Path(), seed: seed()))
-    return links.count - 1
+  /// The way to an address; nil when nobody was ever there.
+  private func way(from site: Int, at from: Address, to: Address) -> Int? {
+    let ends = Ends(from: site, to: to)
+    if let known = wayOf[ends] { return known }
+    guard let far = sites[to] else { return nil }
+    wayOf[ends] = ways.count
+    ways.append(
+      Way(to: far, number: mix(0, from, to), link: SimulatedLink(Path(), seed: mix(seed, from, to)))
+    )
+    return ways.count - 1
   }
 
   private func post(_ bytes: [UInt8], from: Address, to place: Int, at arrival: Duration) {
@@ -230,13 +273,13 @@ package final class World {
       datagrams.append(Datagram(from: from))
     }
     datagrams[slot].bytes += bytes
-    events.schedule(.arrival(to: place, slot: slot), at: arrival)
+    events.schedule(Event(.arrival, at: arrival, place: place, item: slot))
   }
 
-  private func record(_ bytes: [UInt8], from: Address, to: Address) {
+  private func record(_ bytes: [UInt8], way: UInt64) {
     var hash = trace
     hash = (hash ^ UInt64(bitPattern: now.nanoseconds)) &* 0x100_0000_01B3
-    hash = (hash ^ mix(0, from, to)) &* 0x100_0000_01B3
+    hash = (hash ^ way) &* 0x100_0000_01B3
     hash = (hash ^ UInt64(bytes.count)) &* 0x100_0000_01B3
     unsafe bytes.withUnsafeBytes { buffer in
       var offset = 0

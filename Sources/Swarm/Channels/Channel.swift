@@ -87,7 +87,6 @@ struct Channel {
   var asksNews = false
   var wantsHaves = false
 
-  // What says when something is to be done about it stands together: it is looked at all the time.
   var opened: Duration
   var lastHeard: Duration
   var lastSent: Duration
@@ -183,28 +182,35 @@ struct Channel {
     lastAsked = now
   }
 
-  var isOpen: Bool { phase == .open }
-  var isFree: Bool { phase == .free }
+  // A channel is large and would be copied to call these.
+  @inline(__always) var isOpen: Bool { phase == .open }
+  @inline(__always) var isFree: Bool { phase == .free }
   /// Whether chunks flow to it by routes, pushes or the requests of a plain peer.
-  var isChild: Bool { isRouted || isServed || lastPush != nil }
+  @inline(__always) var isChild: Bool { isRouted || isServed || lastPush != nil }
   /// Whether a topology pushes to it by standing rules.
+  @inline(__always)
   var isRouted: Bool { !roles[0].routes.isEmpty || !roles[1].routes.isEmpty }
-  var isParent: Bool { !roles[0].parentStripes.isEmpty || !roles[1].parentStripes.isEmpty || isPulled }
+  @inline(__always) var isParent: Bool {
+    !roles[0].parentStripes.isEmpty || !roles[1].parentStripes.isEmpty || isPulled
+  }
   /// The first chunk that is pushed to it so.
   var firstRouted: UInt64? { (roles[0].routes + roles[1].routes).map(\.from).min() }
   /// Whether it is the declared parent of a stripe.
-  var isFeeding: Bool { !roles[0].feeds.isEmpty || !roles[1].feeds.isEmpty }
+  @inline(__always) var isFeeding: Bool { !roles[0].feeds.isEmpty || !roles[1].feeds.isEmpty }
   /// Whether it may have what we lack: a plain peer that came by itself, or whom a topology keeps as a spare.
-  var isSpare: Bool { roles[0].isSpare || roles[1].isSpare || speech == .plain && !isInitiator }
+  @inline(__always) var isSpare: Bool {
+    roles[0].isSpare || roles[1].isSpare || speech == .plain && !isInitiator
+  }
   /// Whether a topology connected it to us, on either side's wish.
-  var isLink: Bool { roles[0].isLink || roles[1].isLink }
-  var isUsed: Bool { roles[0].isUsed || roles[1].isUsed }
+  @inline(__always) var isLink: Bool { roles[0].isLink || roles[1].isLink }
+  @inline(__always) var isUsed: Bool { roles[0].isUsed || roles[1].isUsed }
   var isAsked: Bool { roles[0].pendingAsk != nil || roles[1].pendingAsk != nil }
-  var isAskedForData: Bool {
+  @inline(__always) var isAskedForData: Bool {
     roles[0].pendingAsk?.ask.purpose == .data || roles[1].pendingAsk?.ask.purpose == .data
   }
-  var isClaimed: Bool { roles[0].claimed != nil || roles[1].claimed != nil }
+  @inline(__always) var isClaimed: Bool { roles[0].claimed != nil || roles[1].claimed != nil }
   /// Whether it and we answer each other's requests, as Freshet peers do that feed each other or may.
+  @inline(__always)
   var answersRequests: Bool {
     speech == .proven
       && (roles[0].grants(.data) || roles[0].grants(.spare) || roles[1].grants(.data)
@@ -212,15 +218,11 @@ struct Channel {
   }
 
   /// When to ask again, at the earliest.
-  ///
-  /// Changes nothing; a channel would be copied to call what does not mutate. So with ``has(_:)``.
+  @inline(__always)
   var nextAsk: Duration? {
-    mutating get {
-      let (first, second) = (roles[0].pendingAsk, roles[1].pendingAsk)
-      return switch (first?.next, second?.next) {
-      case (let first?, let second?): min(first, second)
-      case (let first, let second): first ?? second
-      }
+    switch (roles[0].pendingAsk?.next, roles[1].pendingAsk?.next) {
+    case (let first?, let second?): min(first, second)
+    case (let first, let second): first ?? second
     }
   }
 
@@ -228,7 +230,8 @@ struct Channel {
   func understands(_ type: UInt8) -> Bool { supported.contains(type) }
 
   /// What the other side has, after its own window.
-  mutating func has(_ chunk: UInt64) -> Bool {
+  @inline(__always)
+  func has(_ chunk: UInt64) -> Bool {
     guard let highest = available.highest, available.contains(chunk) else { return false }
     return theirWindow == .max || highest - min(chunk, highest) < theirWindow
   }

@@ -23,14 +23,16 @@ struct Roles {
   var isServed = false
 
   /// Whether a topology connected the two, on either side's wish.
-  var isLink: Bool { claimed != nil || purpose != nil }
+  @inline(__always) var isLink: Bool { claimed != nil || purpose != nil }
   /// Whether the channel is of use to the topology, or may soon be.
-  var isUsed: Bool { isLink || isServed || pendingAsk != nil }
+  @inline(__always) var isUsed: Bool { isLink || isServed || pendingAsk != nil }
 
   /// Whether the other side is to hear what we have.
   var tellsHaves: Bool { purpose.map { $0 != .control } ?? false }
 
+  @inline(__always)
   func feed(_ stripe: Int) -> Int? { feeds.firstIndex { $0.stripe == stripe } }
 
+  @inline(__always)
   func grants(_ purpose: Purpose) -> Bool { claimed == purpose || self.purpose == purpose }
 }

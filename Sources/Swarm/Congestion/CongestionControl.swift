@@ -46,7 +46,7 @@ struct CongestionControl {
   /// The queue that our datagrams wait in.
   var queueing: Duration { delays.queueing }
   /// The smoothed round trip; nil before one was measured.
-  var roundTrip: Duration? { trip.smoothed }
+  @inline(__always) var roundTrip: Duration? { trip.smoothed }
   /// How much faster than ours the other side's clock runs.
   var drift: Double { delays.drift }
 
@@ -201,6 +201,7 @@ struct CongestionControl {
   }
 
   /// When everything under way counts as lost, if nothing comes back.
+  @inline(__always)
   var silenceDeadline: Duration? {
     flight > 0 ? lastAcknowledgement + trip.congestionTimeout : nil
   }

@@ -14,7 +14,8 @@ extension Peer {
       _ chunk: UInt64, _ payload: RawSpan, _ timestamp: NTPTimestamp, _ isEntry: Bool, _ skipped: UInt64
     ) -> Void
   ) {
-    self.now = now
+    // What output waits for is asked for apart.
+    if self.now != now { self.now = now }
     var skipped: UInt64 = 0
     blockedUntil = nil
     // The answer to the first ask says where to begin; chunks may overtake it, but not by much.

@@ -28,38 +28,37 @@ extension Peer {
     return copy.soonest()
   }
 
-  /// The same, in place.
-  ///
-  /// Nothing changes. A peer is large: where it lies in an array, it is copied to call what does not mutate.
+  /// The same, in place; what was found out stands until something happens.
   mutating func soonest() -> Duration? {
     guard !hasLeft else { return nil }
-    guard courses.allSatisfy(\.events.isEmpty) else { return now }
+    let next = foreseen ?? foresee()
+    foreseen = next
+    return max(blockedUntil.map { min($0, next) } ?? next, now)
+  }
+
+  /// When there is something to be done, but for what output waits for.
+  private mutating func foresee() -> Duration {
+    for course in courses.indices where !courses[course].events.isEmpty { return now }
     var next = nextSecond
     if let nextRepair { next = min(next, nextRepair) }
     if let at = upload.nextTurn { next = min(next, at) }
     if let leaving { next = min(next, leaving + .milliseconds(3000), now + .milliseconds(20)) }
     for course in courses.indices { for timer in courses[course].timers { next = min(next, timer.at) } }
-    if let blocked = blockedUntil { next = min(next, blocked) }
     if content != nil, let at = nextContentTimeout { next = min(next, at) }
     let newest = window.newest
-    // By index: an iterator would copy every channel with all its lists.
-    for index in channels.indices where !channels[index].isFree {
-      if let at = channels[index].nextHandshake { next = min(next, at) }
-      if let at = channels[index].nextHello { next = min(next, at) }
-      if let at = channels[index].nextPing { next = min(next, at) }
-      if let at = channels[index].ackDeadline { next = min(next, at) }
-      if let at = channels[index].nextRelease { next = min(next, at) }
-      if channels[index].speech == .proven, let at = channels[index].nextAsk { next = min(next, at) }
-      if let at = channels[index].congestion.silenceDeadline { next = min(next, at) }
-      // Taken out first: to look into an optional where it stands copies the channel.
-      let said = channels[index].saidHave
-      if channels[index].wantsHaves, said?.upperBound != newest || !channels[index].grown.isEmpty {
-        next = min(next, channels[index].nextHave)
-      }
-      if channels[index].isRouted { next = min(next, channels[index].lastSent + Self.heartbeat) }
-      if let at = silenceDeadline(index) { next = min(next, at) }
+    for index in channels.indices {
+      let agenda = channels.agenda(index)
+      next = min(next, agenda.wake)
+      if let at = agenda.have, agenda.hasGrown || agenda.said != newest { next = min(next, at) }
+      if let watch = agenda.watch { next = min(next, silenceDeadline(index, watch)) }
     }
-    return max(next, now)
+    return next
+  }
+
+  /// Whether something may be to be done about a channel.
+  private mutating func isDue(_ index: Int) -> Bool {
+    let agenda = channels.agenda(index)
+    return agenda.watch != nil || agenda.idle <= now || agenda.have.map { $0 <= now } ?? false
   }
 
   /// Does what is due.
@@ -67,7 +66,7 @@ extension Peer {
   /// Call it only after everything that has arrived was taken in.
   public mutating func timeout(now: Duration) {
     self.now = now
-    for index in channels.indices where !channels[index].isFree { timeout(index) }
+    for index in channels.indices where isDue(index) { timeout(index) }
     if let at = upload.nextTurn, at <= now { shareUpload() }
     if content != nil { contentTimeout() }
     extendWhileOrphaned()
@@ -132,10 +131,8 @@ extension Peer {
     }
     if let at = channels[index].nextRelease, at <= now { pump(index) }
     announce(index)
-    var quiet = channels[index].isRouted ? Self.heartbeat : Self.keepAliveInterval
-    if channels[index].isPulled, now - channels[index].lastHeard >= .seconds(2) { quiet = .seconds(2) }
-    if now - channels[index].lastSent >= quiet { send(index) { _ in } }
-    if let at = silenceDeadline(index), now >= at { reportSilence(index) }
+    if now >= channels.agenda(index).quiet { send(index) { _ in } }
+    if let watch = channels.agenda(index).watch, now >= silenceDeadline(index, watch) { reportSilence(index) }
   }
 
   private mutating func giveUpOpening(_ index: Int) {
@@ -146,36 +143,26 @@ extension Peer {
     if courses.isEmpty, bootstrap.contains(address) { connect(to: peer) }
   }
 
-  private func isDead(_ index: Int) -> Bool {
-    let limit =
-      channels[index].isPulled
-      ? Self.pulledDeadAfter : channels[index].speech == .proven ? Self.freshetDeadAfter : Self.deadAfter
-    return now - channels[index].lastHeard >= limit && channels[index].sentSinceHeard >= 3
+  private mutating func isDead(_ index: Int) -> Bool {
+    now >= channels.agenda(index).death && channels[index].sentSinceHeard >= 3
   }
 
   /// A channel that only served to learn what the swarm runs.
-  private func isUseless(_ index: Int) -> Bool {
-    channels[index].speech == .proven && !channels[index].isUsed && descriptor != nil
-      && !channels[index].isPulled
-      && now - channels[index].opened >= Self.idleLimit
+  private mutating func isUseless(_ index: Int) -> Bool {
+    descriptor != nil && now >= channels.agenda(index).useless
   }
 
   /// When a parent has been silent for longer than three chunk intervals and two round trips, or somebody whom chunks
   /// are pushed to has not answered.
-  private func silenceDeadline(_ index: Int) -> Duration? {
-    let trip = channels[index].congestion.roundTrip ?? .milliseconds(20)
-    guard channels[index].isFeeding else {
-      guard channels[index].lastPush != nil, let since = channels[index].unansweredSince else { return nil }
-      let limit = since + max(Self.shortestSilence, min(trip * 3, .seconds(1))) + Self.answerSlack
-      return max(channels[index].silenceReported.map { $0 + Self.unansweredInterval } ?? limit, limit)
+  private func silenceDeadline(_ index: Int, _ watch: Channel.Watch) -> Duration {
+    switch watch {
+    case .receiver(let limit): return limit
+    case .feeder(let heard, let progress, let trip, let reported):
+      let limit = max(Self.shortestSilence, chunkInterval * 3 + min(trip * 2, .seconds(1)))
+      let isStalled = now - progress >= Self.stallLimit && isStalled(index)
+      let since = isStalled ? min(heard, progress + Self.stallLimit - limit) : heard
+      return max(reported.map { $0 + Self.silenceInterval } ?? since + limit, since + limit)
     }
-    let limit = max(Self.shortestSilence, chunkInterval * 3 + min(trip * 2, .seconds(1)))
-    let heard =
-      isStalled(index)
-      ? min(channels[index].lastHeard, channels[index].lastProgress + Self.stallLimit - limit)
-      : channels[index].lastHeard
-    guard let reported = channels[index].silenceReported else { return heard + limit }
-    return max(reported + Self.silenceInterval, heard + limit)
   }
 
   private func isStalled(_ index: Int) -> Bool {
@@ -196,8 +183,8 @@ extension Peer {
   }
 
   /// How much longer than its round trip an answer to pushes may take, and how often its absence is told.
-  private static let answerSlack: Duration = .milliseconds(50)
-  private static let unansweredInterval: Duration = .milliseconds(250)
+  static let answerSlack: Duration = .milliseconds(50)
+  static let unansweredInterval: Duration = .milliseconds(250)
   /// How long after the last push a peer counts as one that is pushed to.
   private static let pushMemory: Duration = .seconds(2)
 

@@ -28,7 +28,11 @@ public struct Peer {
   let numbers: ChannelNumbers
   let directory = Directory()
 
-  var now: Duration
+  var now: Duration {
+    didSet { foreseen = nil }
+  }
+  /// When there is something to be done, as it was found out since the last that happened.
+  var foreseen: Duration?
   var random: Randomness
   var outbox = Outbox()
   var window: ChunkWindow
@@ -38,7 +42,7 @@ public struct Peer {
   var content: Content?
   /// What is about to be asked for; kept for its storage.
   var asking: [ChunkRange] = []
-  var channels: [Channel] = []
+  var channels = ChannelTable()
   var byLocal: [UInt32: Int] = [:]
   var newcomers = Newcomers()
   var banned: [(address: Address, until: Duration)] = []
@@ -331,6 +335,7 @@ public struct Peer {
 
   /// What the program should know, in order; forgotten when taken.
   public mutating func takeNotices() -> [Notice] {
+    guard !notices.isEmpty else { return [] }
     defer { notices.removeAll(keepingCapacity: true) }
     return notices
   }

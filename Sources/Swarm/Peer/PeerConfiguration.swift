@@ -177,14 +177,3 @@ public enum Notice: Hashable, Sendable {
   /// All of the content is here.
   case complete
 }
-
-extension Duration {
-  /// Whole microseconds.
-  var microseconds: Int64 {
-    let (seconds, attoseconds) = components
-    return seconds &* 1_000_000 &+ attoseconds / 1_000_000_000_000
-  }
-}
-
-/// A duration as seconds.
-func seconds(_ duration: Duration) -> Double { duration / Duration.seconds(1) }
