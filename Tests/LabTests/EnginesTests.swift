@@ -39,6 +39,16 @@ import Testing
     #expect(packets.delivered > 0.99 && chunks.delivered > 0.99, "seed \(seed)")
     let median = Double(chunks.delays.quantile(0.5) ?? 0) / Double(packets.delays.quantile(0.5) ?? 1)
     #expect(abs(median - 1) < 0.2, "seed \(seed): \(median)")
+    print(
+      "seed \(seed): packets \(packets.split), calls \(packets.calls), chunks \(chunks.split), calls \(chunks.calls)"
+    )
+    for (part, tolerance) in [(\Measurement.DelaySplit.serialisation, 0.05), (\.propagation, 0.15)] {
+      let of = [packets.split, chunks.split].map { Double($0[keyPath: part]) / Double(max(1, $0.hops)) }
+      #expect(abs(of[0] / of[1] - 1) < tolerance, "seed \(seed): \(of) ns a hop")
+    }
+    let hops = [packets.split, chunks.split].map { Double($0.hops) / Double(max(1, $0.deliveries)) }
+    #expect(packets.split.deliveries == chunks.split.deliveries, "seed \(seed)")
+    #expect(abs(hops[0] / hops[1] - 1) < 0.2, "seed \(seed): \(hops) hops")
   }
 
   /// With uploads that carry all stripes, and not much more: what is asked for in vain is what others lack.

@@ -45,6 +45,7 @@ struct PacketRunTests {
     )
     #expect(seen.peerParts == [1, 1, 1, 1, 1, 1])
     #expect(seen.joins == 6 && seen.neverStarted == 0 && seen.starts.count == 6)
+    #expect(seen.blame.isEmpty && seen.calls > 100)
     #expect(seen.depths.first == 1 && seen.depths.reduce(0, +) == 7)
     #expect(seen.copies < 1.05 && seen.copies >= 1)
     #expect((0.001...0.3).contains(seen.controlShare))
@@ -52,6 +53,29 @@ struct PacketRunTests {
     let least = try #require(seen.delays.quantile(0.01))
     // One way takes 10 ms at least, and the upload of a chunk 14 ms at the source.
     #expect(least > 20_000_000 && seen.delays.greatest < 1_000_000_000)
+    // One chunk of each second; what its delay came from is all that there was.
+    let split = seen.split
+    let hops = Double(split.hops)
+    #expect(split.deliveries == 30 && split.hops >= 30)
+    let size = Double(1316 + 81 + 17 + 4 + SimulatedLink.headers) * 8e9
+    #expect((size / 800_000...size / 600_000).contains(Double(split.serialisation) / hops))
+    #expect((10e6...60e6).contains(Double(split.propagation) / hops))
+    #expect(split.queue >= 0 && split.request == 0 && split.repair == 0)
+    let sum = split.serialisation + split.propagation + split.queue
+    let mean = sum / Int64(split.deliveries)
+    #expect((least...seen.delays.greatest).contains(mean))
+  }
+
+  @Test func `What was lost on the way is repaired, and who is late has somebody to blame`() throws {
+    var scenario = world()
+    scenario.weather = Weather(loss: 0.1)
+    scenario.stream.deadline = .milliseconds(250)
+    let seen = try PacketRun(Plan(scenario, seed: 1), tree, makeTopology: topology).run()
+    let (blamed, missed) = (seen.blame.values.reduce(0, +), seen.expected - seen.inTime)
+    print("blame \(seen.blame) of \(missed), split \(seen.split)")
+    #expect(blamed == missed && missed > 0)
+    #expect((seen.blame[.repair] ?? 0) * 4 > missed)
+    #expect(seen.split.repair > 0)
   }
 
   @Test func `Where uplinks carry two copies and little more, nobody asks for what is on its way`() throws {
@@ -97,6 +121,7 @@ struct PacketRunTests {
     #expect(inTime[5] == 152 && inTime[6] == 152)
     #expect(seen.timeline[8...].allSatisfy { $0.expected == 76 })
     #expect(inTime[10] == 76)
+    #expect(seen.blame.values.reduce(0, +) == seen.expected - seen.inTime)
     #expect(seen.depths.reduce(0, +) == 5)
   }
 
@@ -143,6 +168,7 @@ struct PacketRunTests {
     let seen = try PacketRun(Plan(scenario, seed: 2), tree, makeTopology: topology).run()
     #expect(seen.rejected > 0)
     #expect(seen.delivered > 0.5)
+    #expect(seen.blame.values.reduce(0, +) == seen.expected - seen.inTime)
   }
 
   @Test func `Peers behind a NAT get the stream, and nobody reaches them unasked`() throws {

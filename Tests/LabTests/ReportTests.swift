@@ -103,6 +103,9 @@ struct ReportTests {
     #expect(page.contains("50.000") && !page.contains("<b>50.000</b>"))
     #expect(!page.contains("http://") && !page.contains("https://"), "nothing is fetched")
     #expect(page.contains("c=[0,0,-2,2,1,0]"))
+    let packets = Report(scenario: Self.report().scenario, lines: lines, engine: "packet", rerun: "x/rerun")
+    #expect(packets.page(pictures: [:]).contains("a keyed checksum stood for signatures"))
+    #expect(!page.contains("checksum"), "at chunk fidelity there are no signatures")
   }
 
   @Test("A delay that one run never reached has no median")

@@ -64,6 +64,9 @@ struct RunsTests {
     // Half never came, so no delay was kept by 99 of 100.
     #expect(lines[2].contains("–"))
     #expect(lines.last?.contains("best") == true)
+    var packets = results(seeds: 1...1).experiment
+    packets.fidelity = .packet
+    #expect(Results(packets).table.contains("a keyed checksum stood for signatures"))
   }
 
   @Test func `The files have a line for each run, in the order of compositions and seeds`() {

@@ -65,7 +65,7 @@ package struct DeliveryCount {
   }
 
   /// Whether a chunk of that time counts at a peer: it is there all the time until the deadline.
-  private func isExpected(_ peer: Int, _ time: Duration) -> Bool {
+  func isExpected(_ peer: Int, _ time: Duration) -> Bool {
     let phases = plan.scenario.phases
     let deadline = time + plan.scenario.stream.deadline
     return phases.measured.contains(time) && deadline <= phases.end && plan.peers[peer].joins <= time

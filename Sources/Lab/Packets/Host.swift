@@ -62,6 +62,18 @@ package final class Host: Participant {
 
   package func statistics(now: Duration) -> Statistics { endpoint.peers[0].statistics(now: now) }
 
+  // What of the first broadcast is asked to find out why a chunk did not come; see `Peer`.
+
+  func parent(of chunk: UInt64) -> Address? { endpoint.peers[0].parent(of: chunk) }
+  var isDetached: Bool { endpoint.peers[0].isDetached }
+  func lacks(_ chunk: UInt64) -> Bool { endpoint.peers[0].lacks(chunk) }
+  func isWaiting(_ chunk: UInt64, for address: Address) -> Bool {
+    endpoint.peers[0].isWaiting(chunk, for: address)
+  }
+  func request(for chunk: UInt64) -> Bool? { endpoint.peers[0].request(for: chunk) }
+  /// How often its topology was called.
+  var calls: UInt64 { endpoint.peers[0].calls }
+
   /// Takes part in a broadcast from now on.
   ///
   /// The source publishes its first chunk at once; viewers ask the hosts at `bootstrap`.

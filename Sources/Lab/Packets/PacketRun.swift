@@ -5,8 +5,8 @@ internal import Text
 
 /// A plan at packet fidelity: the product's own peers on a simulated network, datagram by datagram.
 ///
-/// Downloads can have no limit here, and plugin calls, blame and the split of delays are not counted; the other figures are
-/// those of the engine at chunk fidelity.
+/// Downloads can have no limit here; the figures are those of the engine at chunk fidelity. Why a chunk did not come is
+/// told as far as the windows of peers reach.
 package final class PacketRun {
   /// Why a plan cannot be run so, as a sentence.
   package struct Refusal: Error, CustomStringConvertible {
@@ -20,24 +20,25 @@ package final class PacketRun {
   /// What stands for no limit, in bits per second.
   private static let unlimited: UInt64 = 1_000_000_000_000
 
-  private let plan: Plan
+  let plan: Plan
   private let parts: [Composition.Part]
   /// Which part of the composition each peer has.
   private var partOf: [Int] = []
   private let makeTopology: (String, String) throws(ParameterError) -> any Topology
-  private let broadcast: Broadcast
+  let broadcast: Broadcast
   /// Room for all chunks of the run, so that none is overwritten that somebody still holds.
   private let chunks: SharedChunks
-  private let world: World
+  let world: World
   private let buffer = DatagramBuffer()
   /// The peers that are there, by their numbers in the plan.
-  private var hosts: [Host?]
+  var hosts: [Host?]
   private var uploads: [UInt64]
   /// How long a datagram may wait for the upload of each peer.
   private let queues: [Duration]
   private let geography: Geography
   private var weather: Weather
-  private var deliveries: DeliveryCount
+  var deliveries: DeliveryCount
+  var ways: ChunkWays
   /// For each peer behind a NAT: whom it has sent something to.
   private var opened: [Set<Address>?]
   private var failure: (any Error)?
@@ -83,6 +84,7 @@ package final class PacketRun {
     deliveries.measurement.swaps = plan.swaps.map { swap in
       Measurement.Swap(swap.to.text, at: swap.at.nanoseconds)
     }
+    ways = ChunkWays(plan)
     opened = plan.peers.map { $0.access.nat == .restricted ? [] : nil }
     // Who is slow sends a tenth of what it claims.
     uploads = plan.peers.map { $0.behaviour == .slow ? max(1, $0.access.upload / 10) : $0.access.upload }
@@ -134,7 +136,7 @@ package final class PacketRun {
   /// Peer `n` has the address 10.0.0.1 plus `n`.
   private static func number(_ peer: Int) -> UInt32 { UInt32(peer + 1) }
 
-  private static func peer(_ address: Address) -> Int {
+  static func peer(_ address: Address) -> Int {
     guard address.count >= 4 else { return 0 }
     return Int(UInt32(address[1]) << 16 | UInt32(address[2]) << 8 | UInt32(address[3])) - 1
   }
@@ -168,6 +170,7 @@ package final class PacketRun {
       deliveries.measurement.chunkBytes += bytes
       if sender == 0 { deliveries.measurement.sourceChunks += 1 }
     }
+    world.follower = { [unowned self] datagram, from, to, fate in follow(datagram, from: from, to: to, fate) }
   }
 
   private func apply(_ kind: Plan.Change.Kind) {
@@ -239,7 +242,11 @@ package final class PacketRun {
     case .honest, .slow: return
     case .liar:
       let liar = try Liar(.alterPayload, against: broadcast)
-      host.rewrite = { liar.rewrite($0, to: $1, now: $2) }
+      host.rewrite = { [unowned self] datagram, to, now in
+        let told = liar.rewrite(datagram, to: to, now: now)
+        if told != [datagram], let chunk = ways.chunk(of: datagram) { ways.mark(Self.peer(to), chunk, .liar) }
+        return told
+      }
     case .freeRider:
       let size = broadcast.chunkSize
       host.rewrite = { datagram, _, _ in datagram.count >= size ? [] : [datagram] }
@@ -269,7 +276,10 @@ package final class PacketRun {
   private func read(_ index: Int, _ reading: Output.Reading) {
     if reading.isEntry { deliveries.begin(index, at: reading.time) }
     guard let made = broadcast[reading.chunk] else { return }
-    deliveries.deliver(to: index, published: made.time, arrived: reading.arrival ?? reading.time)
+    guard index > 0 else { return expectReckoning(of: reading.chunk, published: made.time) }
+    let arrived = reading.arrival ?? reading.time
+    deliveries.deliver(to: index, published: made.time, arrived: arrived)
+    takeApart(index, reading.chunk, published: made.time, arrived: arrived)
   }
 
   private func noteDepths() {
@@ -295,6 +305,7 @@ package final class PacketRun {
       deliveries.measurement.swaps[place].lost += report.lost
       deliveries.measurement.swaps[place].duplicates += report.duplicates
     }
+    deliveries.measurement.calls += host.calls
   }
 
   private func conclude() {

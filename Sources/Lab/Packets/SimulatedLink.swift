@@ -70,6 +70,11 @@ package struct SimulatedLink: Sendable {
   /// What IPv4 and UDP put before a datagram, in bytes.
   package static let headers = 28
 
+  /// How long a rate in bits per second takes to send a datagram; no time where it has no limit.
+  static func sending(_ byteCount: Int, rate: UInt64) -> Duration {
+    rate > 0 ? .nanoseconds(Int64(UInt64(byteCount + headers) * 8_000_000_000 / rate)) : .zero
+  }
+
   /// When a datagram that is sent now arrives: never, once, or twice.
   package mutating func send(byteCount: Int, now: Duration) -> (first: Duration?, second: Duration?) {
     var departure = now
@@ -79,7 +84,7 @@ package struct SimulatedLink: Sendable {
         overflowed += 1
         return (nil, nil)
       }
-      departure += .nanoseconds(Int64(UInt64(byteCount + Self.headers) * 8_000_000_000 / path.rate))
+      departure += Self.sending(byteCount, rate: path.rate)
       busyUntil = departure
     }
     guard !vanishes() else {

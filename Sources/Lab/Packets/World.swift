@@ -16,6 +16,23 @@ package protocol Participant: AnyObject {
 /// No socket, no sleep, no clock: the same seed makes the same world, datagram by datagram. Datagrams that arrive at one
 /// host at one time come in one turn, like a batch from a socket.
 package final class World {
+  /// What becomes of a datagram.
+  package enum Fate {
+    case arrives(Passage)
+    /// It would have waited too long for its host's uplink.
+    case overflowed
+    /// It vanishes on the way, or nobody is there.
+    case lost
+  }
+
+  /// How a datagram gets to its end.
+  package struct Passage {
+    /// How long it waits for its host's uplink, and how long that takes to send it.
+    package var queued = Duration.zero
+    package var sending = Duration.zero
+    package var arrival = Duration.zero
+  }
+
   /// What one datagram on its way is; its storage serves the next one that takes its place.
   private struct Datagram {
     var bytes: [UInt8] = []
@@ -95,6 +112,9 @@ package final class World {
   package var uplink: (_ from: Address) -> Path? = { _ in nil }
   /// Sees every datagram as it is sent, also those that the network loses.
   package var observer: ((_ datagram: [UInt8], _ from: Address, _ to: Address, _ now: Duration) -> Void)?
+
+  /// Hears what becomes of every datagram that is sent.
+  package var follower: ((_ datagram: [UInt8], _ from: Address, _ to: Address, _ fate: Fate) -> Void)?
 
   private let seed: UInt64
   private var events = CalendarQueue<Event>()
@@ -236,19 +256,31 @@ package final class World {
     sent += 1
     record(bytes, way: way.map { ways[$0].number } ?? mix(0, from, to))
     observer?(bytes, from, to, now)
-    if !islands.isEmpty, let here = islands[from], let there = islands[to], here != there { return }
-    guard let way, let receiver = present[ways[way].to] else { return }
+    let fate = send(bytes, from: place, way)
+    follower?(bytes, from, to, fate)
+  }
+
+  private func send(_ bytes: [UInt8], from place: Int, _ way: Int?) -> Fate {
+    guard let way, let receiver = present[ways[way].to] else { return .lost }
+    let (from, to, site) = (places[place].address, places[receiver].address, places[place].site)
+    if !islands.isEmpty, let here = islands[from], let there = islands[to], here != there { return .lost }
+    var passage = Passage()
     var departure = now
     if let shared = uplink(from) {
       if uplinks[site] == nil { uplinks[site] = SimulatedLink(shared, seed: mix(seed, from, from)) }
       uplinks[site]?.path = shared
-      guard let left = uplinks[site]?.send(byteCount: bytes.count, now: now).first else { return }
+      guard let left = uplinks[site]?.send(byteCount: bytes.count, now: now).first else { return .overflowed }
       departure = left
+      passage.sending = SimulatedLink.sending(bytes.count, rate: shared.rate)
+      passage.queued = departure - now - passage.sending
     }
     ways[way].link.path = path(from, to)
     let (first, second) = ways[way].link.send(byteCount: bytes.count, now: departure)
     if let first { post(bytes, from: from, to: receiver, at: first) }
     if let second { post(bytes, from: from, to: receiver, at: second) }
+    guard let first else { return .lost }
+    passage.arrival = first
+    return .arrives(passage)
   }
 
   /// The way to an address; nil when nobody was ever there.

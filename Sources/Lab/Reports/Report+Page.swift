@@ -33,6 +33,7 @@ extension Report {
     <p>A delivery is expected of each peer for each chunk that was published while the peer took part and whose deadline
     it lived to see. Medians over the seeds; in brackets the 95 % interval of the median by order statistics (with
     fewer than six seeds: least and greatest). Bold: the best, and all that cannot be told from it.</p>
+    \(remark)
     <h2>Again</h2>
     <pre>\(Self.escaped(rerun))</pre>
     </section>
@@ -40,6 +41,11 @@ extension Report {
     </html>
 
     """
+  }
+
+  private var remark: String {
+    Experiment.Fidelity.allCases.filter { engine.hasSuffix($0.rawValue) }
+      .compactMap(\.remark).map { "<p>\(Self.escaped($0))</p>" }.joined()
   }
 
   /// The world and its bounds in a few numbers.

@@ -8,6 +8,16 @@ package struct Experiment: Sendable {
     case chunk
     /// The product's own peers, datagram by datagram.
     case packet
+
+    /// What who reads the figures should know about how they were found.
+    package var remark: String? {
+      switch self {
+      case .chunk: nil
+      case .packet:
+        "At packet fidelity a keyed checksum stood for signatures: the first peer that got a chunk checked its signature, "
+          + "the others recognised by the checksum what had been found genuine."
+      }
+    }
   }
 
   /// The most peers of which a film of the first seed's run is made.

@@ -112,6 +112,7 @@ package struct Results: Sendable {
     return body + "\n\n" + swaps
       + "Median over seeds and its 95 % interval by order statistics (fewer than six seeds: least and greatest).\n"
       + "* the best, and what cannot be told from it. p99 / bound: times the least possible delay.\n"
+      + (experiment.fidelity.remark.map { $0 + "\n" } ?? "")
   }
 }
 

@@ -1,5 +1,6 @@
 extension Channel {
-  /// When something is to be done about a channel, as far as that follows from the channel alone.
+  /// What is asked of all channels again and again: when something is to be done about one, as far as that follows from
+  /// the channel alone.
   struct Agenda {
     /// Later than everything.
     static let never: Duration = .seconds(1 << 40)
@@ -21,6 +22,8 @@ extension Channel {
     /// Whether it is to hear of more than the newest chunks.
     var hasGrown = false
     var watch: Watch?
+    var isRouted = false
+    var isPulled = false
 
     /// Something is to be done at a time, if it is named.
     fileprivate mutating func note(_ time: Duration?) {
@@ -41,6 +44,7 @@ extension Channel {
   /// Changes nothing; a channel is large, and would be copied to call what does not mutate.
   mutating func lookAhead() -> Agenda {
     var agenda = Agenda()
+    agenda.isPulled = isPulled
     guard !isFree else { return agenda }
     agenda.note(nextHandshake)
     agenda.note(nextHello)
@@ -50,8 +54,9 @@ extension Channel {
     agenda.note(congestion.silenceDeadline)
     let nextAsk = nextAsk
     if speech == .proven { agenda.note(nextAsk) }
-    if isRouted { agenda.note(lastSent + Peer.heartbeat) }
-    agenda.quiet = lastSent + (isRouted ? Peer.heartbeat : Peer.keepAliveInterval)
+    agenda.isRouted = isRouted
+    if agenda.isRouted { agenda.note(lastSent + Peer.heartbeat) }
+    agenda.quiet = lastSent + (agenda.isRouted ? Peer.heartbeat : Peer.keepAliveInterval)
     // A plain peer that feeds us and falls silent is asked whether it is there.
     if isPulled { agenda.quiet = min(agenda.quiet, max(lastSent, lastHeard) + .seconds(2)) }
     let patience =

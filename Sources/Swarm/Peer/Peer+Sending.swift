@@ -6,7 +6,8 @@ extension Peer {
   /// A chunk has come: everybody with a route for its stripe gets it.
   mutating func forward(_ chunk: UInt64, from origin: Int?) {
     let (course, stripe) = (course(of: chunk), stripe(of: chunk))
-    for index in channels.indices where channels[index].isOpen && index != origin {
+    for index in channels.indices where index != origin && channels.agenda(index).isRouted {
+      guard channels[index].isOpen else { continue }
       let isRouted = channels[index].roles[course].routes.contains { $0.stripe == stripe && $0.from <= chunk }
       guard isRouted, !channels[index].has(chunk) else { continue }
       enqueue(chunk, to: index, note: 0, isFresh: true)

@@ -189,9 +189,13 @@ extension Peer {
   private static let pushMemory: Duration = .seconds(2)
 
   private mutating func extendWhileOrphaned() {
-    guard expected != nil, !hasLivelyParent || channels.indices.contains(where: { channels[$0].isPulled })
-    else { return }
+    guard expected != nil, !hasLivelyParent || isPulling() else { return }
     extendHorizon()
+  }
+
+  private mutating func isPulling() -> Bool {
+    for index in channels.indices where channels.agenda(index).isPulled { return true }
+    return false
   }
 
   private mutating func everySecond() {

@@ -108,6 +108,7 @@ extension Peer {
       random: courses[course].random,
       directory: directory
     )
+    calls += 1
     courses[course].topology.handle(event, &context)
     courses[course].random = context.random
     for action in context.actions { perform(action, course) }

@@ -72,6 +72,8 @@ public struct Peer {
   var lacking: UInt64?
   /// For the topology that is made next.
   var topologyRandom: RandomSource
+  /// How often a topology was called.
+  package internal(set) var calls: UInt64 = 0
   /// Whether chunks came lately.
   var isFed = false
   var lastAskNumber: UInt16 = 0
