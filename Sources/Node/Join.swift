@@ -3,6 +3,7 @@ import MediaIO
 import Net
 import PluginKit
 import Swarm
+internal import Threads
 import Wire
 
 /// A running viewer: a swarm on its way to outputs and to other viewers.
@@ -70,6 +71,12 @@ package struct Join {
       identity: identity,
       address: own
     )
+    if case .live(let id) = settings.link.name {
+      let key = try NodeError.integrity { () throws(IntegrityError) in try StreamPublicKey(id) }
+      configuration.publicKey = key
+      // Every chunk is checked; what makes that cheap is made beside it, so that the first picture does not wait.
+      _ = startThread { key.accelerate() }
+    }
     configuration.membership = settings.membership
     configuration.addressing = settings.link.addressing
     configuration.integrity = settings.link.integrity

@@ -169,8 +169,14 @@ extension Peer {
     let course = course(of: chunk)
     if channels[index].roles[course].parentStripes.contains(stripe: stripe(of: chunk)) { return true }
     if channels[index].roles[course].pendingAsk?.ask.purpose == .data { return true }
-    return missing(chunk)?.source == index
-      || wants(.chunks, of: chunk) && channels[index].roles[course].isLink
+    // Whoever was asked may be slower than we had patience for. It sends what is lacking still, and would take the way
+    // for cut if it never heard that anything arrives.
+    if let entry = missing(chunk),
+      entry.source == index || entry.tries > 0 && channels[index].answersRequests
+    {
+      return true
+    }
+    return wants(.chunks, of: chunk) && channels[index].roles[course].isLink
   }
 
   /// The greatest number that a chunk can have; the one after it is left free for the end of ranges.
