@@ -176,6 +176,24 @@ private func accepted(by host: UInt8, _ stage: PuppetStage) throws -> PeerRef {
     #expect(failures(other, .linkDown) == [gone])
   }
 
+  @Test func `is taken from who was asked first, also when it comes after somebody else was asked`() throws {
+    var isSlow = false
+    let stage = try stage(path: { _, to in Path(delay: .milliseconds(isSlow && to == 1 ? 1800 : 10)) })
+    stage.run(for: .seconds(2))
+    let source = try accepted(by: 0, stage)
+    let newest = stage.broadcast.published.last?.chunk ?? 0
+    let wanted = newest - 4...newest - 2
+    let before = stage.statistics(2).chunksOut
+    isSlow = true
+    stage.strings[1].wishes = [.request(wanted, from: source)]
+    stage.run(for: .milliseconds(2500))
+    let arrivals = stage.strings[1].arrivals.filter { wanted.contains($0.chunk) }
+    #expect(arrivals.map(\.chunk) == Array(wanted) && arrivals.allSatisfy { $0.from == source })
+    // Somebody else had been asked by then.
+    stage.run(for: .seconds(2))
+    #expect(stage.statistics(2).chunksOut > before)
+  }
+
   @Test func `and takes back is not sent, and asked for elsewhere only when it stays away`() throws {
     var delay = Duration.milliseconds(10)
     let stage = try stage(path: { _, _ in Path(delay: delay) })

@@ -43,6 +43,8 @@ struct Eager {
   private var told = Eager.unknown
   private var newest: UInt64 = 0
   private var pushed = Duration.zero
+  /// In a swap nobody has anything to bring at first.
+  var isPrepared = false
   private var orphaned = Duration.zero
   /// How deep we stood when somebody last fed us.
   private var lastHops = Eager.unknown
@@ -243,8 +245,8 @@ struct Eager {
   /// The missing timer: a parent that brings nothing while others have chunks is left for another.
   mutating func watch(newest known: UInt64, _ context: inout TopologyContext) {
     guard role != .source else { return }
-    // As long as nobody has more than it brought it is not late: in a swap it has nothing to bring at first.
-    if known <= newest + UInt64(stripes) { pushed = context.now }
+    if known > UInt64(stripes) { isPrepared = false }
+    if isPrepared { pushed = context.now }
     let bits = UInt64(max(1, context.stream.chunkSize * stripes)) * 8
     let pause = Duration.milliseconds(700 + Int64(clamping: bits * 3000 / max(1, context.stream.rate)))
     if let parent, known > newest + UInt64(stripes), context.now - pushed > pause {

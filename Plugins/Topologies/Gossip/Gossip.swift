@@ -46,6 +46,7 @@ package struct Gossip: Topology {
     switch event {
     case .start(let role): begin(role, &context)
     case .prepare(let epoch, let handover):
+      for place in trees.indices { trees[place].isPrepared = true }
       begin(handover.role, &context)
       context.emit(.ready(epoch: epoch))
     case .message(let peer, _, let bytes): hear(bytes, from: peer, &context)
